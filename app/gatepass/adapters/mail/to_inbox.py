@@ -1,0 +1,43 @@
+"""Mail that stays here: kept in the inbox, its code printed, for development and tests."""
+
+from __future__ import annotations
+
+import structlog
+
+from gatepass.adapters.mail import Transact
+from gatepass.adapters.mail.compose import compose
+from gatepass.core import inbox
+from gatepass.core.outbox import Claimed
+from gatepass.core.unit import Unit
+
+log = structlog.get_logger("gatepass.inbox")
+
+
+class InboxPostman:
+    """Puts every mail into the inbox of its team."""
+
+    def __init__(self, transact: Transact, *, code_in_subject: bool = True) -> None:
+        self._transact = transact
+        self._code_in_subject = code_in_subject
+
+    async def deliver(self, claimed: Claimed) -> None:
+        """Keep the mail. Delivering twice keeps it once: the message has the mail's own id."""
+        composed = compose(claimed, code_in_subject=self._code_in_subject)
+
+        async def keep(unit: Unit) -> None:
+            await inbox.put(
+                unit,
+                inbox.Message(
+                    id=claimed.id,
+                    team_id=claimed.team_id,
+                    to=composed.to,
+                    subject=composed.subject,
+                    text=composed.text,
+                    html=composed.html,
+                    code=claimed.mail.code,
+                    transaction_id=claimed.mail.transaction_id,
+                    sent_at=unit.now,
+                ),
+            )
+
+        await self._transact(keep)

@@ -1,0 +1,116 @@
+"""What happened, for good: an append-only list with closed event names.
+
+An event holds ids and closed words, never a secret and never text that a stranger chose. A rotation writes none: the
+session's generation says it all, and the hot path stays one statement.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from sqlalchemy import JSON, BigInteger, Column, Index, Named, String, Table, TypedColumns, Uuid, insert, select
+
+from gatepass.core.schema import metadata
+
+if TYPE_CHECKING:
+    from gatepass.core.unit import Unit
+
+
+class Event(StrEnum):
+    """Every event there is."""
+
+    TEAM_CREATED = "team_created"
+    TEAM_CHANGED = "team_changed"
+    KEY_CREATED = "key_created"
+    KEY_REVOKED = "key_revoked"
+    USER_CREATED = "user_created"
+    USER_CHANGED = "user_changed"
+    USER_BANNED = "user_banned"
+    USER_UNBANNED = "user_unbanned"
+    USER_DELETED = "user_deleted"
+    USER_UNDELETED = "user_undeleted"
+    USER_PURGED = "user_purged"
+    OTP_LOCKED = "otp_locked"
+    QR_SHOWN = "qr_shown"
+    SESSION_OPENED = "session_opened"
+    SESSION_ENDED = "session_ended"
+    REFRESH_RECOVERED = "refresh_recovered"
+    REUSE_UNHEARD = "reuse_unheard"
+    GENERATION_ADOPTED = "generation_adopted"
+
+
+class _AuditColumns(TypedColumns):
+    id: Named[UUID] = Column(Uuid, primary_key=True)
+    at: Named[int] = Column(BigInteger)
+    event: Named[str] = Column(String(24))
+    team_id: Named[UUID | None] = Column(Uuid)
+    user_id: Named[UUID | None] = Column(Uuid)
+    session_id: Named[UUID | None] = Column(Uuid)
+    detail: Named[Any] = Column(JSON)
+
+
+audit_events = Table(
+    "audit_events",
+    metadata,
+    _AuditColumns,
+    Index("ix_audit_events_session_id", "session_id"),
+    Index("ix_audit_events_team_id_id", "team_id", "id"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEvent:
+    """One event: *at* epoch ms, *detail* of closed words and numbers."""
+
+    id: UUID
+    at: int
+    event: Event
+    team_id: UUID | None
+    user_id: UUID | None
+    session_id: UUID | None
+    detail: dict[str, Any]
+
+
+async def record(
+    unit: Unit,
+    event: Event,
+    *,
+    team_id: UUID | None = None,
+    user_id: UUID | None = None,
+    session_id: UUID | None = None,
+    detail: dict[str, Any] | None = None,
+) -> None:
+    """Append one event to the unit's transaction."""
+    await unit.db.execute(
+        insert(audit_events).values(
+            id=unit.mint.uuid7(unit.now),
+            at=unit.now,
+            event=event.value,
+            team_id=team_id,
+            user_id=user_id,
+            session_id=session_id,
+            detail=detail or {},
+        )
+    )
+
+
+async def list_events(
+    unit: Unit,
+    *,
+    team_id: UUID | None = None,
+    session_id: UUID | None = None,
+    before: UUID | None = None,
+    limit: int = 100,
+) -> list[AuditEvent]:
+    """Newest first, at most *limit*; *before* is the id of the last event already seen."""
+    query = select(audit_events).order_by(audit_events.c.id.desc()).limit(limit)
+    if team_id is not None:
+        query = query.where(audit_events.c.team_id == team_id)
+    if session_id is not None:
+        query = query.where(audit_events.c.session_id == session_id)
+    if before is not None:
+        query = query.where(audit_events.c.id < before)
+    return [AuditEvent(**{**row._mapping, "event": Event(row.event)}) for row in await unit.db.execute(query)]

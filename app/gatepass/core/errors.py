@@ -1,0 +1,205 @@
+"""Every way the core says no.
+
+The tree is as fine as the pickiest dialect needs; a surface may merge leaves, never guess between them.
+
+    Refusal
+    ├── ApiKeyRefused
+    │   ├── ApiKeyUnknown           missing, malformed, unknown, revoked, or of the other kind
+    │   └── DevelopmentKeyRefused   the team takes no development keys here
+    ├── AccessTokenRefused
+    │   ├── AccessTokenInvalid      not ours, forged, damaged, or for another team or environment
+    │   ├── AccessTokenExpired
+    │   └── AccessTokenDead         authentic, but its session is over
+    ├── ProofRefused
+    │   ├── CodeWrong               counted                                   (keeps its writes)
+    │   ├── CodeMalformed           not N digits: cannot be right, so not counted
+    │   ├── OtpUnknown              no such transaction here, or used already  (keeps its writes)
+    │   ├── OtpExpired              stays expired, whatever the clock does    (keeps its writes)
+    │   ├── OtpLocked               the guesses are used up                   (keeps its writes)
+    │   ├── QrRefused               unknown, expired, used, cancelled, foreign (keeps its writes)
+    │   └── ReikeyRefused           the same for a one-time desktop key       (keeps its writes)
+    ├── RefreshRefused
+    │   ├── RefreshTokenMalformed   not a token of ours                       (keeps its writes)
+    │   ├── RefreshTokenUnknown     no such session for this caller           (keeps its writes)
+    │   ├── SessionExpired          idle or absolute limit passed
+    │   ├── SessionEnded            carries the cause
+    │   └── TokenReused             a spent token came back: the session ends (keeps its writes)
+    ├── UserBanned                  carries the reason to show
+    ├── NotFound                    no such object in the caller's reach
+    ├── Conflict                    the object cannot be that way
+    ├── InputRefused                names the field, never its value
+    ├── Forbidden                   authentic, but not for this
+    ├── TooManyRequests             carries retry_after, seconds
+    └── Unavailable                 a fault of ours; carries retry_after, seconds
+
+A refusal has a public half (its class, and the few attributes named above) and a private half, its message: logged and
+asserted in tests, never sent.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class Refusal(Exception):
+    """Base of all refusals. `keeps_writes`: the unit commits what was done, then refuses."""
+
+    keeps_writes: ClassVar[bool] = False
+
+    def __init__(self, private: str = "") -> None:
+        super().__init__(private)
+
+
+class ApiKeyRefused(Refusal):
+    """The key in the request opens nothing here."""
+
+
+class ApiKeyUnknown(ApiKeyRefused):
+    """Missing, malformed, unknown, revoked, or of the other kind."""
+
+
+class DevelopmentKeyRefused(ApiKeyRefused):
+    """A development key where the team accepts none, or where only development keys may come and this is none."""
+
+
+class AccessTokenRefused(Refusal):
+    """The bearer token is not acceptable."""
+
+
+class AccessTokenInvalid(AccessTokenRefused):
+    """Forged, damaged, not ours, or issued for another team or environment."""
+
+
+class AccessTokenExpired(AccessTokenRefused):
+    """Authentic, and past its life."""
+
+
+class AccessTokenDead(AccessTokenRefused):
+    """Authentic, but its session or user is gone."""
+
+
+class ProofRefused(Refusal):
+    """What was presented does not open a session."""
+
+
+class CodeWrong(ProofRefused):
+    """A counted wrong guess."""
+
+    keeps_writes = True
+
+
+class CodeMalformed(ProofRefused):
+    """Not the right number of digits; not a guess."""
+
+
+class OtpUnknown(ProofRefused):
+    """No such transaction for this team and environment, or it was used."""
+
+    keeps_writes = True
+
+
+class OtpExpired(ProofRefused):
+    """The code's life is over."""
+
+    keeps_writes = True
+
+
+class OtpLocked(ProofRefused):
+    """The guesses are used up."""
+
+    keeps_writes = True
+
+
+class QrRefused(ProofRefused):
+    """Unknown, expired, used, cancelled, foreign, or shown by a session that has ended."""
+
+    keeps_writes = True
+
+
+class ReikeyRefused(ProofRefused):
+    """A one-time desktop key that opens nothing."""
+
+    keeps_writes = True
+
+
+class RefreshRefused(Refusal):
+    """The refresh token is refused for good."""
+
+
+class RefreshTokenMalformed(RefreshRefused):
+    """Not a token we ever issued."""
+
+    keeps_writes = True
+
+
+class RefreshTokenUnknown(RefreshRefused):
+    """Authentic, but no session of this caller's team, environment and surface."""
+
+    keeps_writes = True
+
+
+class SessionExpired(RefreshRefused):
+    """The session's idle or absolute limit has passed."""
+
+
+class SessionEnded(RefreshRefused):
+    """The session was ended before; *cause* says by what."""
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(cause)
+        self.cause = cause
+
+
+class TokenReused(RefreshRefused):
+    """A spent token came back, and the session ends now (RFC 9700 section 4.14.2)."""
+
+    keeps_writes = True
+
+
+class UserBanned(Refusal):
+    """The account is suspended; *reason* is for its owner to read."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("banned")
+        self.reason = reason
+
+
+class NotFound(Refusal):
+    """No such *what* within the caller's reach."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.what = what
+
+
+class Conflict(Refusal):
+    """The request contradicts what exists. The message is safe to show."""
+
+
+class InputRefused(Refusal):
+    """The input cannot be taken. *field* is its name, empty for the whole; the message never holds the value."""
+
+    def __init__(self, field: str = "", why: str = "is not acceptable") -> None:
+        super().__init__(f"{field} {why}".strip())
+        self.field = field
+        self.why = why
+
+
+class Forbidden(Refusal):
+    """The caller is known, and may not do this."""
+
+
+class TooManyRequests(Refusal):
+    """A limit is used up; try again in *retry_after* seconds."""
+
+    def __init__(self, retry_after: int, private: str = "") -> None:
+        super().__init__(private)
+        self.retry_after = retry_after
+
+
+class Unavailable(Refusal):
+    """A fault of ours. Never terminal: nothing was decided, try again in *retry_after* seconds."""
+
+    def __init__(self, private: str = "", retry_after: int = 1) -> None:
+        super().__init__(private)
+        self.retry_after = retry_after

@@ -1,0 +1,134 @@
+"""Budgets that hold across any number of processes, because the database counts.
+
+A budget is "so many per period" for one subject. Spending is one statement for any number of budgets: each row is
+raised only while there is room, and a row that did not come back refuses the whole, so the unit's rollback returns what
+the others had spent. A period starts with its first use. A clock that jumped back cannot freeze a budget: a period that
+would end further away than it is long starts anew.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import BigInteger, Column, Integer, LargeBinary, Named, Table, TypedColumns, case, or_, select, update
+
+from gatepass.core.errors import TooManyRequests
+from gatepass.core.schema import DAY, HOUR, MINUTE, SECOND, metadata, upsert
+
+if TYPE_CHECKING:
+    from gatepass.core.unit import Unit
+
+_PERIODS = {"second": SECOND, "minute": MINUTE, "hour": HOUR, "day": DAY}
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """At most *count* in *period* ms."""
+
+    count: int
+    period: int
+
+    @classmethod
+    def parse(cls, text: str) -> tuple[Rate, ...]:
+        """`10/hour,20/day` or `off` (no rates). Raises ValueError."""
+        if text.strip().lower() == "off":
+            return ()
+        rates = []
+        for part in text.split(","):
+            found = re.fullmatch(r"\s*(\d{1,9})\s*/\s*(second|minute|hour|day)\s*", part)
+            if not found or not int(found[1]):
+                raise ValueError(f"{part.strip()!r} is not a limit: write it like 10/hour,20/day, or off")
+            rates.append(cls(int(found[1]), _PERIODS[found[2]]))
+        return tuple(rates)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Every budget of a deployment (contract elixir, section 7). An empty tuple is no limit."""
+
+    login_per_client: tuple[Rate, ...] = (Rate(300, HOUR),)
+    wrong_codes_per_client: tuple[Rate, ...] = (Rate(100, HOUR),)
+    codes_per_address: tuple[Rate, ...] = (Rate(10, HOUR), Rate(20, DAY))
+    codes_per_client_and_address: tuple[Rate, ...] = (Rate(3, HOUR),)
+    wrong_codes_per_address: tuple[Rate, ...] = (Rate(25, DAY),)
+    invalid_refresh_per_client: tuple[Rate, ...] = (Rate(100, HOUR),)
+    token_endpoint_per_client: tuple[Rate, ...] = (Rate(3000, HOUR),)
+    cooldown: tuple[Rate, ...] = (Rate(1, 30 * SECOND),)
+
+
+class _LimitColumns(TypedColumns):
+    key: Named[bytes] = Column(LargeBinary(32), primary_key=True)
+    spent: Named[int] = Column(Integer)
+    ceiling: Named[int] = Column(Integer)
+    resets_at: Named[int] = Column(BigInteger, index=True)
+
+
+limits = Table("limits", metadata, _LimitColumns)
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """One thing that is counted: *name* of the limit, its *rates*, and the *subject* it is counted for."""
+
+    name: str
+    rates: tuple[Rate, ...]
+    subject: str
+
+    def keys(self, unit: Unit) -> list[tuple[bytes, Rate]]:
+        return [
+            (unit.secret.mac("limits", f"{self.name}|{rate.count}/{rate.period}|{self.subject}".encode()), rate)
+            for rate in self.rates
+        ]
+
+
+async def spend(unit: Unit, *budgets: Budget) -> None:
+    """Take one from each of *budgets*, or from none.
+
+    Raises TooManyRequests with the seconds until the fullest one has room.
+    """
+    wanted = sorted(key for budget in budgets for key in budget.keys(unit))
+    if not wanted:
+        return
+    insert = upsert(unit.db, limits).values(
+        [{"key": key, "spent": 1, "ceiling": rate.count, "resets_at": unit.now + rate.period} for key, rate in wanted]
+    )
+    lapsed = or_(limits.c.resets_at <= unit.now, limits.c.resets_at > insert.excluded.resets_at)
+    insert = insert.on_conflict_do_update(
+        index_elements=[limits.c.key],
+        set_={
+            "spent": case((lapsed, 1), else_=limits.c.spent + 1),
+            "resets_at": case((lapsed, insert.excluded.resets_at), else_=limits.c.resets_at),
+        },
+        where=or_(lapsed, limits.c.spent < insert.excluded.ceiling),
+    )
+    granted = {row.key for row in await unit.db.execute(insert.returning(limits.c.key))}
+    refused = [key for key, _ in wanted if key not in granted]
+    if refused:
+        resets_at = (await unit.db.scalars(select(limits.c.resets_at).where(limits.c.key.in_(refused)))).all()
+        wait = max(resets_at, default=unit.now + SECOND) - unit.now
+        raise TooManyRequests(max(1, -(-wait // SECOND)), ", ".join(budget.name for budget in budgets))
+
+
+async def refund(unit: Unit, *budgets: Budget) -> None:
+    """Give back what `spend` took in this same transaction."""
+    keys = [key for budget in budgets for key, _ in budget.keys(unit)]
+    if keys:
+        await unit.db.execute(
+            update(limits).where(limits.c.key.in_(keys), limits.c.spent > 0).values(spent=limits.c.spent - 1)
+        )
+
+
+async def exhausted(unit: Unit, budget: Budget) -> int:
+    """Seconds until *budget* has room again; 0 when it has room now. Looks, spends nothing."""
+    keys: Iterable[bytes] = [key for key, _ in budget.keys(unit)]
+    if not budget.rates:
+        return 0
+    rows = await unit.db.execute(
+        select(limits.c.resets_at).where(
+            limits.c.key.in_(keys), limits.c.spent >= limits.c.ceiling, limits.c.resets_at > unit.now
+        )
+    )
+    return max((-(-(row.resets_at - unit.now) // SECOND) for row in rows), default=0)

@@ -1,0 +1,45 @@
+"""The one source of chance: ids, secrets, digits.
+
+Everything random passes through a `Mint`, so that a seeded world repeats itself; nothing else in the core may draw.
+"""
+
+from __future__ import annotations
+
+import random
+from uuid import UUID
+
+ALPHANUMERIC = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+
+
+class Mint:
+    """Draws from *source*; by default the operating system's entropy."""
+
+    def __init__(self, source: random.Random | None = None) -> None:
+        self._source = source or random.SystemRandom()
+
+    def bytes(self, length: int) -> bytes:
+        """*length* random bytes."""
+        return self._source.randbytes(length)
+
+    def uuid4(self) -> UUID:
+        """A random id, for ids handed to strangers (RFC 9562 section 5.4)."""
+        return UUID(bytes=self.bytes(16), version=4)
+
+    def uuid7(self, now: int) -> UUID:
+        """A time-ordered id from *now* (ms), which keeps writes to its index local (RFC 9562 section 5.7)."""
+        value = (now & 0xFFFF_FFFF_FFFF) << 80 | int.from_bytes(self.bytes(10), "big")
+        value = value & ~(0xF << 76) | 0x7 << 76
+        value = value & ~(0x3 << 62) | 0x2 << 62
+        return UUID(int=value)
+
+    def digits(self, length: int) -> str:
+        """*length* decimal digits, each equally likely, leading zeros kept."""
+        return f"{self._source.randrange(10**length):0{length}d}"
+
+    def alphanumeric(self, length: int) -> str:
+        """*length* characters of `[A-Za-z0-9]`, 5.95 bits each."""
+        return "".join(self._source.choices(ALPHANUMERIC, k=length))
+
+    def fraction(self) -> float:
+        """A number in [0, 1)."""
+        return self._source.random()

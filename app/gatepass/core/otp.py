@@ -1,0 +1,268 @@
+"""One-time codes by e-mail: ask, receive, prove.
+
+A transaction answers only to its own code and its own few guesses, so a stranger can neither cancel a pending code nor
+spend its guesses without knowing the transaction id (contract elixir, D6). Every way of asking looks the same from
+outside: where nobody may sign in the transaction is a decoy that runs through the same statements and never verifies.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Integer,
+    LargeBinary,
+    Named,
+    Row,
+    String,
+    Table,
+    TypedColumns,
+    Uuid,
+    insert,
+    select,
+    update,
+)
+
+from gatepass.core import audit, known_clients, limits, outbox, sign_in, users
+from gatepass.core.addresses import Address
+from gatepass.core.api_keys import App, Environment
+from gatepass.core.errors import CodeMalformed, CodeWrong, OtpExpired, OtpLocked, OtpUnknown
+from gatepass.core.limits import Budget
+from gatepass.core.schema import MINUTE, metadata
+from gatepass.core.sessions import Audience, Device, Grant, Proof, Surface
+from gatepass.core.teams import SignUp
+from gatepass.core.unit import Unit
+
+_PURPOSE = "otp-code"
+_SHORT_CODE = 5
+
+
+class State(StrEnum):
+    PENDING = "pending"
+    CONSUMED = "consumed"
+    EXPIRED = "expired"
+    LOCKED = "locked"
+
+
+class _OtpColumns(TypedColumns):
+    id: Named[UUID] = Column(Uuid, primary_key=True)
+    team_id: Named[UUID] = Column(Uuid)
+    environment: Named[str] = Column(String(11))
+    email: Named[str] = Column(String(254))
+    digest: Named[bytes] = Column(LargeBinary(32))
+    code_length: Named[int] = Column(Integer)
+    attempts: Named[int] = Column(Integer)
+    max_attempts: Named[int] = Column(Integer)
+    state: Named[str] = Column(String(8))
+    created_at: Named[int] = Column(BigInteger)
+    expires_at: Named[int] = Column(BigInteger, index=True)
+
+
+otp_transactions = Table("otp_transactions", metadata, _OtpColumns)
+
+
+@dataclass(frozen=True, slots=True)
+class Requested:
+    """A transaction just begun. *code* is None unless the caller may see it (development keys, where exposed)."""
+
+    transaction_id: UUID
+    code: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A session opened by a code; *new_account* when this very call made the account."""
+
+    grant: Grant
+    new_account: bool
+
+
+async def request(unit: Unit, app: App, address: Address, *, locale: str = "en") -> Requested:
+    """Begin a transaction and queue its mail. Raises TooManyRequests.
+
+    Existing, unknown, banned and refused addresses run the same statements and get the same answer (contract, E1).
+    """
+    await _spend_for_code(unit, app, address)
+    exists = await users.find_by_address(unit, app.team.id, address) is not None
+    may_sign_in = app.team.sign_up is SignUp.OPEN or (app.team.sign_up is SignUp.KNOWN and exists)
+    fixed = _review_code(unit, address) if may_sign_in else None
+    code_length = app.team.code_length or unit.policy.code_length
+    code = fixed or unit.mint.digits(code_length)
+    transaction_id = unit.mint.uuid4()
+    code_ttl = unit.policy.code_ttl
+    await unit.db.execute(
+        insert(otp_transactions).values(
+            id=transaction_id,
+            team_id=app.team.id,
+            environment=app.environment.value,
+            email=address.typed,
+            digest=_digest(unit, transaction_id, code) if may_sign_in else unit.mint.bytes(32),
+            code_length=len(code),
+            attempts=0,
+            max_attempts=3 if len(code) == _SHORT_CODE else 5,
+            state=State.PENDING.value,
+            created_at=unit.now,
+            expires_at=unit.now + code_ttl,
+        )
+    )
+    await outbox.queue(
+        unit,
+        team_id=app.team.id,
+        mail=outbox.CodeMail(
+            to=address.typed,
+            application=app.team.name,
+            code=code,
+            transaction_id=str(transaction_id),
+            requested_at=unit.now,
+            life_minutes=code_ttl // MINUTE,
+            locale=locale,
+        ),
+        expires_at=unit.now + code_ttl,
+        deliver=may_sign_in and fixed is None,
+    )
+    exposed = app.environment is Environment.DEVELOPMENT and unit.policy.expose_user_code
+    return Requested(transaction_id, code if exposed else None)
+
+
+async def _spend_for_code(unit: Unit, app: App, address: Address) -> None:
+    """The budgets of contract elixir, section 7: a known client has its own, so a stranger delays only strangers."""
+    rates = unit.policy.limits
+    subject = await _subject(unit, app, address)
+    client = f"{app.team.id}|{address.counted}|{unit.caller.address}"
+    await limits.spend(
+        unit,
+        Budget("cooldown", rates.cooldown, subject),
+        Budget("codes_per_address", rates.codes_per_address, subject),
+        Budget("codes_per_client_and_address", rates.codes_per_client_and_address, client),
+    )
+
+
+async def _subject(unit: Unit, app: App, address: Address) -> str:
+    known = await known_clients.is_known(unit, app.team.id, address)
+    return f"{app.team.id}|{address.counted}|{unit.caller.address if known else '*'}"
+
+
+def _review_code(unit: Unit, address: Address) -> str | None:
+    today = datetime.fromtimestamp(unit.now / 1000, UTC).date()
+    for account in unit.policy.review_accounts:
+        if account.address == address.identity and today <= account.last_day:
+            return account.code
+    return None
+
+
+def _digest(unit: Unit, transaction_id: UUID, code: str) -> bytes:
+    return unit.secret.mac(_PURPOSE, transaction_id.bytes + code.encode())
+
+
+def normal_code(presented: str) -> str:
+    """*presented* without blanks and hyphens, any Unicode decimal digit as ASCII (contract elixir, E2)."""
+    return "".join(
+        str(digit) if (digit := unicodedata.decimal(character, -1)) >= 0 else character
+        for character in presented
+        if not (character.isspace() or unicodedata.category(character) == "Pd")
+    )
+
+
+async def verify(unit: Unit, app: App, transaction: str, presented: str, *, device: Device) -> Verified:
+    """Trade a transaction and its code for a session. A transaction yields at most one, also under concurrent calls.
+
+    Raises CodeWrong, CodeMalformed, OtpUnknown, OtpExpired, OtpLocked, TooManyRequests, UserBanned.
+    """
+    code = normal_code(presented)
+    transaction_id = _id(transaction)
+    rates = unit.policy.limits
+    per_client = Budget("wrong_codes_per_client", rates.wrong_codes_per_client, f"{app.team.id}|{unit.caller.address}")
+    row = await _take_guess(unit, app, transaction_id, code)
+    if row is None:
+        refusal = await _explain(unit, app, transaction_id)
+        if isinstance(refusal, OtpUnknown):
+            await limits.spend(unit, per_client)
+        raise refusal
+    address = Address.parse(row.email, dotless=True)
+    subject = await _subject(unit, app, address)
+    budgets = (per_client, Budget("wrong_codes_per_address", rates.wrong_codes_per_address, subject))
+    await limits.spend(unit, *budgets)
+    if not unit.secret.verifies(_PURPOSE, transaction_id.bytes + code.encode(), row.digest):
+        if row.attempts >= row.max_attempts:
+            await _close(unit, transaction_id, State.LOCKED)
+            await audit.record(unit, audit.Event.OTP_LOCKED, team_id=app.team.id)
+            raise OtpLocked("the last guess was wrong")
+        raise CodeWrong("wrong")
+    await limits.refund(unit, *budgets)
+    await _close(unit, transaction_id, State.CONSUMED)
+    user, new_account = await users.prove_address(unit, app.team.id, address)
+    audience = Audience(Surface.ELIXIR, app.team.id, app.environment.value)
+    grant = await sign_in.open_session(unit, user.id, audience, Proof.OTP, device=device)
+    await known_clients.remember(unit, app.team.id, address)
+    return Verified(grant, new_account)
+
+
+def _id(transaction: str) -> UUID:
+    """What is no id at all is as unknown as one that was never issued."""
+    try:
+        return UUID(transaction)
+    except ValueError:
+        return UUID(int=0)
+
+
+async def _take_guess(unit: Unit, app: App, transaction_id: UUID, code: str) -> Row[str, bytes, int, int] | None:
+    """Reserve one guess, atomically; None when there is none to take."""
+    return (
+        await unit.db.execute(
+            update(otp_transactions)
+            .where(
+                otp_transactions.c.id == transaction_id,
+                otp_transactions.c.team_id == app.team.id,
+                otp_transactions.c.environment == app.environment.value,
+                otp_transactions.c.state == State.PENDING.value,
+                otp_transactions.c.attempts < otp_transactions.c.max_attempts,
+                otp_transactions.c.expires_at > unit.now,
+                otp_transactions.c.code_length == (len(code) if code.isascii() and code.isdigit() else -1),
+            )
+            .values(attempts=otp_transactions.c.attempts + 1)
+            .returning(
+                otp_transactions.c.email,
+                otp_transactions.c.digest,
+                otp_transactions.c.attempts,
+                otp_transactions.c.max_attempts,
+            )
+        )
+    ).one_or_none()
+
+
+async def _explain(unit: Unit, app: App, transaction_id: UUID) -> OtpUnknown | OtpExpired | OtpLocked | CodeMalformed:
+    """Why there was no guess to take."""
+    row = (
+        await unit.db.execute(
+            select(otp_transactions.c.state, otp_transactions.c.expires_at).where(
+                otp_transactions.c.id == transaction_id,
+                otp_transactions.c.team_id == app.team.id,
+                otp_transactions.c.environment == app.environment.value,
+            )
+        )
+    ).one_or_none()
+    if row is None or row.state == State.CONSUMED:
+        return OtpUnknown("no such transaction" if row is None else "used already")
+    if row.state == State.LOCKED:
+        return OtpLocked("the guesses are used up")
+    if row.state == State.EXPIRED or row.expires_at <= unit.now:
+        await _close(unit, transaction_id, State.EXPIRED)
+        return OtpExpired("past its life")
+    return CodeMalformed("not the right number of digits")
+
+
+async def _close(unit: Unit, transaction_id: UUID, state: State) -> None:
+    """Settle the transaction for good; a clock that jumps back reopens nothing."""
+    values: dict[str, Any] = {"state": state.value}
+    await unit.db.execute(
+        update(otp_transactions)
+        .where(otp_transactions.c.id == transaction_id, otp_transactions.c.state == State.PENDING.value)
+        .values(values)
+    )

@@ -1,0 +1,181 @@
+"""The outbox: a mail is queued in the transaction that needs it, and leaves later.
+
+Rows are claimed with a lease, so any number of workers may drain one outbox; a worker that dies loses its lease and
+the mail is tried again under the same Message-ID. A mail whose code has died is never sent. What a mail says is sealed
+under the server's secret while it waits and erased once it is settled, so a database dump holds no code.
+
+A decoy is queued like any mail and thrown away by the worker, so that asking costs the same for every address.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    Named,
+    String,
+    Table,
+    TypedColumns,
+    Uuid,
+    func,
+    insert,
+    select,
+    update,
+)
+
+from gatepass.core.schema import MINUTE, SECOND, metadata
+from gatepass.core.unit import Unit
+
+_PURPOSE = "outbox"
+LEASE = 90 * SECOND
+"""Longer than one delivery may take (adapters/mail), so no two workers ever hold one mail."""
+_FIRST_RETRY = 2 * SECOND
+_LONGEST_RETRY = MINUTE
+
+
+class State(StrEnum):
+    PENDING = "pending"
+    SENT = "sent"
+    EXPIRED = "expired"
+    REFUSED = "refused"
+    DISCARDED = "discarded"
+
+
+class _OutboxColumns(TypedColumns):
+    id: Named[UUID] = Column(Uuid, primary_key=True)
+    team_id: Named[UUID] = Column(Uuid)
+    state: Named[str] = Column(String(9))
+    deliver: Named[bool] = Column(Boolean)
+    sealed: Named[bytes | None] = Column(LargeBinary)
+    created_at: Named[int] = Column(BigInteger)
+    expires_at: Named[int] = Column(BigInteger)
+    due_at: Named[int] = Column(BigInteger)
+    tries: Named[int] = Column(Integer)
+    settled_at: Named[int | None] = Column(BigInteger)
+    last_failure: Named[str | None] = Column(String(100))
+
+
+outbox = Table("outbox", metadata, _OutboxColumns, Index("ix_outbox_state_due_at", "state", "due_at"))
+
+
+@dataclass(frozen=True, slots=True)
+class CodeMail:
+    """Everything the mail with a code says (contract elixir, section 10). *requested_at* epoch ms."""
+
+    to: str
+    application: str
+    code: str = field(repr=False)
+    transaction_id: str
+    requested_at: int
+    life_minutes: int
+    locale: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A mail that this worker holds until its lease ends. *id* is its Message-ID in every try."""
+
+    id: UUID
+    team_id: UUID
+    mail: CodeMail
+    expires_at: int
+    tries: int
+
+
+async def queue(unit: Unit, *, team_id: UUID, mail: CodeMail, expires_at: int, deliver: bool) -> None:
+    """Add a mail to the unit's transaction; it may not leave after *expires_at* (ms)."""
+    await unit.db.execute(
+        insert(outbox).values(
+            id=unit.mint.uuid7(unit.now),
+            team_id=team_id,
+            state=State.PENDING.value,
+            deliver=deliver,
+            sealed=unit.secret.seal(_PURPOSE, json.dumps(asdict(mail)).encode()),
+            created_at=unit.now,
+            expires_at=expires_at,
+            due_at=unit.now,
+            tries=0,
+        )
+    )
+    unit.nudges_outbox = True
+
+
+async def claim(unit: Unit, most: int = 20) -> list[Claimed]:
+    """Take up to *most* due mails under a lease; settle those past their life and the decoys on the way."""
+    await unit.db.execute(
+        update(outbox)
+        .where(outbox.c.state == State.PENDING.value, outbox.c.expires_at <= unit.now)
+        .values(state=State.EXPIRED.value, settled_at=unit.now, sealed=None)
+    )
+    due = (
+        select(outbox.c.id)
+        .where(outbox.c.state == State.PENDING.value, outbox.c.due_at <= unit.now)
+        .order_by(outbox.c.due_at)
+        .limit(most)
+        .with_for_update(skip_locked=True)
+    )
+    rows = (
+        await unit.db.execute(
+            update(outbox)
+            .where(outbox.c.id.in_(due), outbox.c.state == State.PENDING.value, outbox.c.due_at <= unit.now)
+            .values(due_at=unit.now + LEASE, tries=outbox.c.tries + 1)
+            .returning(*outbox.c)
+        )
+    ).all()
+    decoys = [row.id for row in rows if not row.deliver]
+    if decoys:
+        await unit.db.execute(
+            update(outbox)
+            .where(outbox.c.id.in_(decoys))
+            .values(state=State.DISCARDED.value, settled_at=unit.now, sealed=None)
+        )
+    return [
+        Claimed(
+            id=row.id,
+            team_id=row.team_id,
+            mail=CodeMail(**json.loads(unit.secret.open(_PURPOSE, row.sealed or b""))),
+            expires_at=row.expires_at,
+            tries=row.tries,
+        )
+        for row in rows
+        if row.deliver
+    ]
+
+
+async def settle(unit: Unit, claimed: Claimed, state: State, failure: str | None = None) -> None:
+    """A claimed mail is done with: sent, or refused for good with a word on why. Erases what it said."""
+    await unit.db.execute(
+        update(outbox)
+        .where(outbox.c.id == claimed.id, outbox.c.state == State.PENDING.value)
+        .values(state=state.value, settled_at=unit.now, sealed=None, last_failure=failure)
+    )
+
+
+async def put_back(unit: Unit, claimed: Claimed, failure: str) -> int:
+    """Try again later, doubling the wait up to a minute; the ms until then."""
+    wait = int(min(_LONGEST_RETRY, _FIRST_RETRY * 2 ** (claimed.tries - 1)))
+    await unit.db.execute(
+        update(outbox)
+        .where(outbox.c.id == claimed.id, outbox.c.state == State.PENDING.value)
+        .values(due_at=unit.now + wait, last_failure=failure[:100])
+    )
+    return wait
+
+
+async def oldest_waiting(unit: Unit) -> int:
+    """Age in ms of the oldest mail that should have left; 0 when none waits."""
+    oldest = await unit.db.scalar(
+        select(func.min(outbox.c.created_at)).where(
+            outbox.c.state == State.PENDING.value, outbox.c.deliver.is_(True), outbox.c.expires_at > unit.now
+        )
+    )
+    return 0 if oldest is None else max(0, unit.now - oldest)

@@ -1,0 +1,83 @@
+"""The one door: an accepted proof opens a session."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlalchemy import insert
+
+from gatepass.core import audit, users
+from gatepass.core.errors import UserBanned
+from gatepass.core.sessions import Audience, Device, Grant, Proof, Session, Surface, sessions
+from gatepass.core.unit import Unit
+
+_NO_DEVICE = Device()
+
+
+async def open_session(
+    unit: Unit,
+    user_id: UUID,
+    audience: Audience,
+    proof: Proof,
+    *,
+    device: Device = _NO_DEVICE,
+    opened_by: UUID | None = None,
+) -> Grant:
+    """Open a session for the user whose *proof* was just accepted, and return its first grant.
+
+    Holds the user row, so that a ban or deletion in flight is either seen here or ends this session too.
+    *opened_by* is the session that showed the QR value. Raises UserBanned, NotFound.
+    """
+    assert audience.team_id is not None, "a session belongs to one team"
+    assert audience.environment is not None, "and to one environment of it"
+    user = await users.lock(unit, audience.team_id, user_id)
+    if user.is_banned:
+        raise UserBanned(user.ban_reason or "")
+    policy = unit.policy
+    if audience.surface is Surface.ELIXIR:
+        idle_ttl, absolute_ttl = policy.elixir_idle_ttl, None
+    else:
+        idle_ttl, absolute_ttl = policy.junction_idle_ttl, policy.junction_absolute_ttl
+    session = Session(
+        id=unit.mint.uuid7(unit.now),
+        team_id=audience.team_id,
+        environment=audience.environment,
+        surface=audience.surface,
+        user_id=user.id,
+        generation=0,
+        rotated_at=unit.now,
+        receipt_at=None,
+        late_replays=0,
+        last_seen_at=unit.now,
+        idle_expires_at=unit.now + idle_ttl,
+        absolute_expires_at=None if absolute_ttl is None else unit.now + absolute_ttl,
+        opened_at=unit.now,
+        ended_at=None,
+        end_cause=None,
+        jkt=None,
+        proof=proof,
+        opened_by=opened_by,
+        client_address=unit.caller.address or None,
+        device_model=device.model,
+        device_id=device.id,
+    )
+    await unit.db.execute(insert(sessions).values({name: getattr(session, name) for name in Session.__slots__}))
+    await audit.record(
+        unit,
+        audit.Event.SESSION_OPENED,
+        team_id=session.team_id,
+        user_id=user.id,
+        session_id=session.id,
+        detail={"proof": proof.value, "surface": session.surface.value},
+    )
+    return Grant(
+        session_id=session.id,
+        generation=0,
+        user_id=user.id,
+        team_id=session.team_id,
+        environment=session.environment,
+        surface=session.surface,
+        email=user.email,
+        roles=user.roles,
+        issued_at=unit.now,
+    )

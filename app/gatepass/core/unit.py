@@ -1,0 +1,75 @@
+"""One request, one transaction, one instant."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import date
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gatepass.core.limits import Limits
+from gatepass.core.mint import Mint
+from gatepass.core.schema import DAY, HOUR, MINUTE, SECOND
+from gatepass.core.server_secret import ServerSecret
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewAccount:
+    """An address with a fixed code until the end of *last_day* (UTC), for app-store reviewers and end-to-end tests."""
+
+    address: str
+    code: str = field(repr=False)
+    last_day: date
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What a deployment decided. Durations in ms."""
+
+    issuer: str = "http://127.0.0.1:8000"
+    elixir_access_ttl: int = HOUR
+    elixir_idle_ttl: int = 180 * DAY
+    junction_access_ttl: int = HOUR
+    junction_idle_ttl: int = 90 * DAY
+    junction_absolute_ttl: int | None = 400 * DAY
+    sign_in_token_ttl: int = 15 * MINUTE
+    code_ttl: int = 10 * MINUTE
+    code_length: int = 6
+    qr_ttl: int = 120 * SECOND
+    replay_window: int = 30 * SECOND
+    replay_budget: int = 3
+    limits: Limits = field(default_factory=Limits)
+    review_accounts: tuple[ReviewAccount, ...] = ()
+    expose_user_code: bool = False
+    dotless_domains: bool = False
+
+
+async def _still_there() -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who is on the other end, as far as the socket tells. *address* is the client's, past configured proxies only."""
+
+    address: str = ""
+    user_agent: str = ""
+    hung_up: Callable[[], Awaitable[bool]] = _still_there
+
+
+@dataclass(slots=True)
+class Unit:
+    """What a verb works with. *now* is the request's one instant, epoch ms."""
+
+    db: AsyncConnection
+    now: int
+    mint: Mint
+    policy: Policy
+    secret: ServerSecret
+    caller: Caller = field(default_factory=Caller)
+    receipts: list[tuple[UUID, int]] = field(default_factory=list)
+    """Generations (session, generation) proven to have arrived; noted by the runtime in a transaction of their own."""
+    nudges_outbox: bool = False
+    """A mail was queued: wake this process's worker after the commit."""

@@ -1,0 +1,322 @@
+"""Users: one account per mailbox and team, whatever proved it.
+
+Accounts are shared by a team's environments and dialects; sessions are not. Whoever bans or deletes locks the user row
+first and ends the sessions in the same transaction; whoever opens a session locks the same row, so nobody banned
+meanwhile is ever handed a token (design, section 3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Named,
+    String,
+    Table,
+    TypedColumns,
+    Uuid,
+    func,
+    or_,
+    select,
+    text,
+    update,
+)
+
+from gatepass.core import audit, sessions
+from gatepass.core.addresses import Address
+from gatepass.core.errors import Conflict, InputRefused, NotFound
+from gatepass.core.schema import metadata, upsert
+from gatepass.core.unit import Unit
+
+DEFAULT_ROLES = ("GAMER",)
+
+
+class _UserColumns(TypedColumns):
+    id: Named[UUID] = Column(Uuid, primary_key=True)
+    team_id: Named[UUID] = Column(Uuid, ForeignKey("teams.id"))
+    client_user_id: Named[str | None] = Column(String(256))
+    email: Named[str | None] = Column(String(254))
+    email_identity: Named[str | None] = Column(String(254))
+    email_verified: Named[bool] = Column(Boolean)
+    nickname: Named[str] = Column(String(64))
+    picture: Named[str | None] = Column(String(2048))
+    roles: Named[Any] = Column(JSON)
+    wallets: Named[Any] = Column(JSON)
+    test_user: Named[bool] = Column(Boolean)
+    created_at: Named[int] = Column(BigInteger)
+    banned_at: Named[int | None] = Column(BigInteger)
+    ban_reason: Named[str | None] = Column(String(500))
+    deleted_at: Named[int | None] = Column(BigInteger)
+
+
+users = Table(
+    "users",
+    metadata,
+    _UserColumns,
+    Index("ix_users_team_id_created_at", "team_id", "created_at", "id"),
+)
+_LIVING = text("deleted_at IS NULL")
+for _name in ("email_identity", "client_user_id"):
+    Index(
+        f"uq_users_living_team_id_{_name}",
+        users.c.team_id,
+        users.c[_name],
+        unique=True,
+        sqlite_where=_LIVING,
+        postgresql_where=_LIVING,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """One account. Instants in epoch ms."""
+
+    id: UUID
+    team_id: UUID
+    client_user_id: str | None
+    email: str | None
+    email_identity: str | None
+    email_verified: bool
+    nickname: str
+    picture: str | None
+    roles: tuple[str, ...]
+    wallets: tuple[str, ...]
+    test_user: bool
+    created_at: int
+    banned_at: int | None
+    ban_reason: str | None
+    deleted_at: int | None
+
+    @property
+    def is_banned(self) -> bool:
+        return self.banned_at is not None
+
+
+def of(row: Mapping[Any, Any]) -> User:
+    """The user in a row of all its columns."""
+    return User(**{**row, "roles": tuple(row["roles"]), "wallets": tuple(row["wallets"])})
+
+
+async def find(unit: Unit, team_id: UUID, user_id: UUID) -> User | None:
+    """The living user of that id in that team, or None."""
+    row = (
+        await unit.db.execute(
+            select(users).where(users.c.id == user_id, users.c.team_id == team_id, users.c.deleted_at.is_(None))
+        )
+    ).one_or_none()
+    return of(row._mapping) if row is not None else None
+
+
+async def get(unit: Unit, team_id: UUID, user_id: UUID) -> User:
+    """The living user of that id in that team. Raises NotFound."""
+    if (user := await find(unit, team_id, user_id)) is None:
+        raise NotFound("user")
+    return user
+
+
+async def find_by_address(unit: Unit, team_id: UUID, address: Address) -> User | None:
+    """The living user with that mailbox, or None."""
+    row = (
+        await unit.db.execute(
+            select(users).where(
+                users.c.team_id == team_id,
+                users.c.email_identity == address.identity,
+                users.c.deleted_at.is_(None),
+            )
+        )
+    ).one_or_none()
+    return of(row._mapping) if row is not None else None
+
+
+async def prove_address(unit: Unit, team_id: UUID, address: Address) -> tuple[User, bool]:
+    """The account of a mailbox that was just proven, made on first sight; True when this call made it.
+
+    Parallel first calls make one account: the insert yields to a row already there.
+    """
+    row = (
+        await unit.db.execute(
+            update(users)
+            .where(
+                users.c.team_id == team_id,
+                users.c.email_identity == address.identity,
+                users.c.deleted_at.is_(None),
+            )
+            .values(email_verified=True)
+            .returning(*users.c)
+        )
+    ).one_or_none()
+    if row is not None:
+        return of(row._mapping), False
+    if (user := await _insert(unit, team_id, address=address, email_verified=True)) is not None:
+        return user, True
+    return (await prove_address(unit, team_id, address))[0], False
+
+
+async def create(
+    unit: Unit,
+    team_id: UUID,
+    *,
+    address: Address | None = None,
+    client_user_id: str | None = None,
+    user_id: UUID | None = None,
+    nickname: str | None = None,
+    email_verified: bool = False,
+) -> User:
+    """Make an account. Raises Conflict when the mailbox, client_user_id or id is taken in this team, InputRefused."""
+    if client_user_id is not None and not (1 <= len(client_user_id) <= 256):
+        raise InputRefused("client_user_id", "has 1 to 256 characters")
+    user = await _insert(
+        unit,
+        team_id,
+        address=address,
+        client_user_id=client_user_id,
+        user_id=user_id,
+        nickname=nickname,
+        email_verified=email_verified,
+    )
+    if user is None:
+        raise Conflict("a user with this address or client_user_id exists")
+    return user
+
+
+async def _insert(
+    unit: Unit,
+    team_id: UUID,
+    *,
+    address: Address | None = None,
+    client_user_id: str | None = None,
+    user_id: UUID | None = None,
+    nickname: str | None = None,
+    email_verified: bool = False,
+) -> User | None:
+    row = (
+        await unit.db.execute(
+            upsert(unit.db, users)
+            .values(
+                id=user_id or unit.mint.uuid4(),
+                team_id=team_id,
+                client_user_id=client_user_id,
+                email=address.typed if address else None,
+                email_identity=address.identity if address else None,
+                email_verified=email_verified,
+                nickname=nickname or f"player-{unit.mint.digits(8)}",
+                roles=list(DEFAULT_ROLES),
+                wallets=[],
+                test_user=False,
+                created_at=unit.now,
+            )
+            .on_conflict_do_nothing()
+            .returning(*users.c)
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    await audit.record(unit, audit.Event.USER_CREATED, team_id=team_id, user_id=row.id)
+    return of(row._mapping)
+
+
+async def list_page(
+    unit: Unit,
+    team_id: UUID,
+    *,
+    search: str = "",
+    banned: bool | None = None,
+    offset: int = 0,
+    limit: int = 100,
+) -> tuple[list[User], int]:
+    """A page of living users, newest first, and how many there are. *search* is part of an address, or an exact id."""
+    where = [users.c.team_id == team_id, users.c.deleted_at.is_(None)]
+    if search:
+        escaped = search.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        matches = [users.c.email_identity.like(f"%{escaped}%", escape="\\"), users.c.client_user_id == search]
+        with suppress(ValueError):
+            matches.append(users.c.id == UUID(search))
+        where.append(or_(*matches))
+    if banned is not None:
+        where.append(users.c.banned_at.is_not(None) if banned else users.c.banned_at.is_(None))
+    rows = await unit.db.execute(
+        select(users).where(*where).order_by(users.c.created_at.desc(), users.c.id.desc()).offset(offset).limit(limit)
+    )
+    page = [of(row._mapping) for row in rows]
+    total = await unit.db.scalar(select(func.count()).select_from(users).where(*where))
+    return page, total or 0
+
+
+async def change(unit: Unit, team_id: UUID, user_id: UUID, **changes: object) -> User:
+    """Set any of nickname, picture, roles, wallets, test_user. Raises NotFound."""
+    row = (
+        await unit.db.execute(
+            update(users)
+            .where(users.c.id == user_id, users.c.team_id == team_id, users.c.deleted_at.is_(None))
+            .values(changes)
+            .returning(*users.c)
+        )
+    ).one_or_none()
+    if row is None:
+        raise NotFound("user")
+    await audit.record(
+        unit,
+        audit.Event.USER_CHANGED,
+        team_id=team_id,
+        user_id=user_id,
+        detail={"changed": ", ".join(sorted(changes))},
+    )
+    return of(row._mapping)
+
+
+async def ban(unit: Unit, team_id: UUID, user_id: UUID, reason: str = "") -> User:
+    """Suspend an account and end all its sessions at once. *reason* is shown to its owner, up to 500 characters.
+
+    Raises NotFound, InputRefused.
+    """
+    if len(reason) > 500 or "\0" in reason:
+        raise InputRefused("reason", "has at most 500 characters")
+    user = await lock(unit, team_id, user_id)
+    row = (
+        await unit.db.execute(
+            update(users)
+            .where(users.c.id == user.id)
+            .values(banned_at=user.banned_at or unit.now, ban_reason=reason)
+            .returning(*users.c)
+        )
+    ).one()
+    await sessions.end_all(unit, team_id, user_id, sessions.Cause.BANNED)
+    await audit.record(unit, audit.Event.USER_BANNED, team_id=team_id, user_id=user_id)
+    return of(row._mapping)
+
+
+async def unban(unit: Unit, team_id: UUID, user_id: UUID) -> User:
+    """Let an account sign in again. Reopens no session. Raises NotFound."""
+    user = await lock(unit, team_id, user_id)
+    row = (
+        await unit.db.execute(
+            update(users).where(users.c.id == user.id).values(banned_at=None, ban_reason=None).returning(*users.c)
+        )
+    ).one()
+    if user.is_banned:
+        await audit.record(unit, audit.Event.USER_UNBANNED, team_id=team_id, user_id=user_id)
+    return of(row._mapping)
+
+
+async def lock(unit: Unit, team_id: UUID, user_id: UUID) -> User:
+    """The living user, its row held until the transaction ends. Raises NotFound."""
+    row = (
+        await unit.db.execute(
+            select(users)
+            .where(users.c.id == user_id, users.c.team_id == team_id, users.c.deleted_at.is_(None))
+            .with_for_update()
+        )
+    ).one_or_none()
+    if row is None:
+        raise NotFound("user")
+    return of(row._mapping)

@@ -1,0 +1,160 @@
+"""Assembly: the application, its surfaces, and the one handler that lets each surface spell its refusals."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.routing import Match
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from gatepass import __version__
+from gatepass.adapters.clock import Clock
+from gatepass.adapters.mail import Postman
+from gatepass.adapters.mail.to_inbox import InboxPostman
+from gatepass.adapters.worker import Worker
+from gatepass.core.errors import InputRefused, NotFound, Refusal
+from gatepass.core.mint import Mint
+from gatepass.settings import Settings, load
+from gatepass.surfaces import admin, elixir, health
+from gatepass.wiring import Fault, MethodNotAllowed, PayloadTooLarge, Runtime
+
+log = structlog.get_logger("gatepass")
+
+SURFACES: tuple[tuple[str, Callable[[Refusal], Response]], ...] = (
+    ("/sdk/", elixir.spell),
+    ("/admin/", admin.spell),
+    ("/", health.spell),
+)
+"""Which surface spells a refusal, by the longest prefix of the path: also of 404, 405, 413 and 500."""
+
+METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
+
+
+def create_app(
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    mint: Mint | None = None,
+    postman: Postman | None = None,
+    worker: bool = True,
+) -> FastAPI:
+    """The whole server as one ASGI application. Its lifespan starts the worker and closes the database."""
+    runtime = Runtime(settings, clock=clock, mint=mint)
+    postman = postman or InboxPostman(runtime.transact, code_in_subject=settings.code_in_subject)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        try:
+            if worker:
+                async with Worker(runtime.transact, postman, runtime.outbox_waits).running():
+                    yield
+            else:
+                yield
+        finally:
+            await runtime.close()
+
+    app = FastAPI(
+        title="Gatepass",
+        version=__version__,
+        summary="A self-hosted auth server for mobile apps.",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+        lifespan=lifespan,
+    )
+    app.state.runtime = runtime
+    app.state.postman = postman
+    for surface in (elixir, admin, health):
+        app.include_router(surface.router)
+    for kind in (Refusal, HTTPException, RequestValidationError, Exception):
+        app.add_exception_handler(kind, _spell)
+    app.add_middleware(EitherSlash)
+    _describe(app)
+    return app
+
+
+async def _spell(request: Request, error: Exception) -> Response:
+    """Any error as the refusal it means, in the words of the surface that the path belongs to."""
+    refusal = _refusal(request, error)
+    if not isinstance(refusal, NotFound | MethodNotAllowed):
+        log.info(
+            "refused",
+            refusal=type(refusal).__name__,
+            why=str(refusal),
+            method=request.method,
+            route=getattr(request.scope.get("route"), "path", None),
+        )
+    path = request.url.path
+    return next(spell for prefix, spell in SURFACES if path.startswith(prefix))(refusal)
+
+
+def _refusal(request: Request, error: Exception) -> Refusal:
+    match error:
+        case Refusal():
+            return error
+        case RequestValidationError():
+            return InputRefused(".".join(str(part) for part in error.errors()[0]["loc"][1:]))
+        case HTTPException(status_code=404):
+            return NotFound("route")
+        case HTTPException(status_code=405):
+            return MethodNotAllowed(_allowed(request))
+        case HTTPException(status_code=413):
+            return PayloadTooLarge("body")
+        case HTTPException() if error.status_code < 500:
+            return InputRefused("", "could not be read")
+        case _:
+            return Fault(type(error).__name__)
+
+
+def _allowed(request: Request) -> str:
+    """The methods that this path knows (RFC 9110 section 10.2.1)."""
+    routes = request.app.router.routes
+    return ", ".join(
+        method
+        for method in METHODS
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)
+    )
+
+
+class EitherSlash:
+    """Serves every path with and without one trailing slash, without a redirect (contracts: "both slash forms").
+
+    Only a slash that was sent as one is dropped; `%2F` belongs to the last segment.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and len(path := scope["path"]) > 1 and path[-1] == "/":
+            raw = scope.get("raw_path") or path.encode()
+            if raw.endswith(b"/"):
+                scope = {**scope, "path": path[:-1], "raw_path": raw[:-1]}
+        await self.app(scope, receive, send)
+
+
+def _describe(app: FastAPI) -> None:
+    """Let the OpenAPI document name the credentials of each surface."""
+    generate = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = generate()
+        document.setdefault("components", {})["securitySchemes"] = {
+            **elixir.SECURITY_SCHEMES,
+            **admin.SECURITY_SCHEMES,
+        }
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def from_environment() -> FastAPI:
+    """The server that the environment describes: what `gatepass serve` and any ASGI server run."""
+    return create_app(load())

@@ -1,0 +1,7 @@
+"""The Elixir dialect: e-mail codes, QR sign-in, desktop keys (`docs/contracts/elixir.md`)."""
+
+from gatepass.surfaces.elixir.documentation import SECURITY_SCHEMES
+from gatepass.surfaces.elixir.refusals import spell
+from gatepass.surfaces.elixir.router import router
+
+__all__ = ["SECURITY_SCHEMES", "router", "spell"]

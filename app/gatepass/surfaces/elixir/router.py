@@ -1,0 +1,249 @@
+"""The routes of the Elixir dialect: parse, call, spell.
+
+Every route checks in one order: size, API key, rate limit, body, business (contract elixir, section 5). The body's
+bytes are read first; everything else happens inside one transaction, and what is signed is signed after its commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from gatepass.core import access_tokens, api_keys, limits, otp, qr, rotation, sessions
+from gatepass.core.access_tokens import Bearer
+from gatepass.core.addresses import Address
+from gatepass.core.api_keys import App
+from gatepass.core.errors import NotFound, ReikeyRefused
+from gatepass.core.limits import Budget
+from gatepass.core.sessions import Audience, Cause, Grant, Surface
+from gatepass.core.unit import Caller, Unit
+from gatepass.surfaces.elixir import wire
+from gatepass.surfaces.elixir.documentation import documented
+from gatepass.surfaces.elixir.refusals import INVALID_REFRESH_TOKEN
+from gatepass.wiring import Runtime, read_body, runtime_of
+
+T = TypeVar("T")
+router = APIRouter(prefix="/sdk", tags=["Elixir"])
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request to this surface: who calls, with which key and token, and the body's bytes."""
+
+    runtime: Runtime
+    caller: Caller
+    key: str | None
+    token: str | None
+    accept_language: str
+    body: bytes
+
+    async def transact(self, work: Callable[[Unit, App], Awaitable[T]]) -> T:
+        """Run *work* for the app that the key names, in one transaction. Raises ApiKeyRefused, and as *work* does."""
+
+        async def whole(unit: Unit) -> T:
+            return await work(unit, await api_keys.authenticate_app(unit, self.key))
+
+        return await self.runtime.transact(whole, caller=self.caller)
+
+    async def read(self, work: Callable[[Unit, App], Awaitable[T]]) -> T:
+        """The same for work that writes nothing."""
+
+        async def whole(unit: Unit) -> T:
+            return await work(unit, await api_keys.authenticate_app(unit, self.key))
+
+        return await self.runtime.read(whole, caller=self.caller)
+
+    async def bearer(self, unit: Unit, app: App) -> Bearer:
+        """The user and session behind the bearer token. Raises AccessTokenRefused, UserBanned."""
+        return await access_tokens.authenticate(unit, self.token, app)
+
+    def bundle(self, grant: Grant) -> dict[str, Any]:
+        """The members of a token bundle; signs."""
+        return wire.Credentials.of(self.runtime.secret, grant, self.runtime.signer.elixir(grant))
+
+
+async def _read_call(request: Request) -> Call:
+    runtime = runtime_of(request)
+    headers = request.headers
+    return Call(
+        runtime=runtime,
+        body=await read_body(request, wire.BODY_LIMIT),
+        caller=runtime.caller(request),
+        key=headers.get("x-api-key"),
+        token=wire.bearer(headers.get("authorization")),
+        accept_language=headers.get("accept-language", ""),
+    )
+
+
+InCall = Annotated[Call, Depends(_read_call)]
+
+
+@router.post("/auth/v2/signin/otp-login", **documented(wire.Transaction, body=wire.OtpLogin))
+async def ask_for_code(call: InCall) -> Response:
+    """Ask for an e-mailed one-time code (E1)."""
+
+    async def work(unit: Unit, app: App) -> otp.Requested:
+        rates = unit.policy.limits.login_per_client
+        await limits.spend(unit, Budget("login_per_client", rates, f"{app.team.id}|{unit.caller.address}"))
+        body = wire.parse(wire.OtpLogin, call.body)
+        address = Address.parse(body.email, dotless=unit.policy.dotless_domains)
+        return await otp.request(unit, app, address, locale=wire.languages(body.locale, call.accept_language))
+
+    requested = await call.transact(work)
+    code = {"user_code": requested.code} if requested.code is not None else {}
+    return wire.success(wire.Transaction(transaction_id=str(requested.transaction_id), **code))
+
+
+@router.post("/auth/v2/signin/otp-verify", **documented(wire.FirstCredentials, 1110, 1111, 1130, body=wire.OtpVerify))
+async def verify_code(call: InCall) -> Response:
+    """Trade a transaction and its code for a session (E2)."""
+
+    async def work(unit: Unit, app: App) -> otp.Verified:
+        body = wire.parse(wire.OtpVerify, call.body)
+        return await otp.verify(unit, app, body.transaction_id, body.code, device=body.device())
+
+    verified = await call.transact(work)
+    account = wire.Account.of(verified.grant, ban_reason=None)
+    return wire.success(
+        wire.FirstCredentials(**call.bundle(verified.grant), user=account, new_account=verified.new_account)
+    )
+
+
+@router.post(
+    "/auth/v2/session/refresh",
+    **documented(wire.AccountCredentials, INVALID_REFRESH_TOKEN, 1130, body=wire.RefreshSession),
+)
+async def refresh_session(call: InCall) -> Response:
+    """Rotate the refresh token and get a new access token (E3)."""
+
+    async def work(unit: Unit, app: App) -> Grant:
+        body = wire.parse(wire.RefreshSession, call.body)
+        return await rotation.rotate(unit, body.refresh_token, _audience(app))
+
+    grant = await call.transact(work)
+    account = wire.Account.of(grant, ban_reason="")
+    return wire.success(wire.AccountCredentials(**call.bundle(grant), user=account))
+
+
+@router.post("/auth/v2/session/signout", **documented(wire.SignedOut, 1000, bearer=True))
+async def sign_out(call: InCall) -> Response:
+    """Close this device's session (E4). An expired token still closes it, if it is authentic (D9)."""
+
+    async def work(unit: Unit, app: App) -> None:
+        bearer = await access_tokens.authenticate(unit, call.token, app, even_expired=True)
+        await sessions.end(unit, bearer.session.id, Cause.SIGNED_OUT)
+
+    await call.transact(work)
+    return wire.success(wire.SignedOut(message="Session closed successfully for this device"))
+
+
+@router.post("/auth/v2/signin/qr-verify", **documented(wire.Credentials, 1000, 1130, body=wire.QrVerify))
+async def scan_qr(call: InCall) -> Response:
+    """Trade a scanned QR value for a session (E5)."""
+
+    async def work(unit: Unit, app: App) -> Grant:
+        body = wire.parse(wire.QrVerify, call.body)
+        return await qr.scan(unit, app, body.qr_value, device=body.device())
+
+    return wire.success(wire.Credentials(**call.bundle(await call.transact(work))))
+
+
+@router.get("/v2/userinfo", **documented(wire.UserInfo, 1000, 1130, bearer=True))
+async def userinfo(call: InCall) -> Response:
+    """The profile behind an access token; how a backend validates one (S1)."""
+    return wire.success(wire.UserInfo.of(await call.read(call.bearer)))
+
+
+@router.get("/auth/v2/dev/reikey", **documented(wire.Reikey, 1000))
+async def make_reikey(call: InCall, request: Request) -> Response:
+    """With a development key, make a one-time key for the application's owner or a test user (S2)."""
+    player = request.query_params.get("playerId")
+
+    async def work(unit: Unit, app: App) -> qr.Shown:
+        try:
+            player_id = UUID(player) if player is not None else None
+        except ValueError:
+            raise ReikeyRefused("playerId is no id") from None
+        return await qr.make_reikey(unit, app, player_id)
+
+    shown = await call.transact(work)
+    return wire.success(wire.Reikey(reikey=str(shown.value), player_id=str(shown.user_id)))
+
+
+@router.get("/auth/v2/session/reikey/{reikey}", **documented(wire.AccountCredentials, 1000, 1130))
+async def redeem_reikey(call: InCall, reikey: str) -> Response:
+    """Trade a reikey for a session, on a desktop (S3)."""
+
+    async def work(unit: Unit, app: App) -> Grant:
+        return await qr.redeem_reikey(unit, app, reikey)
+
+    grant = await call.transact(work)
+    account = wire.Account.of(grant, ban_reason="")
+    return wire.success(wire.AccountCredentials(**call.bundle(grant), user=account))
+
+
+@router.api_route(
+    "/auth/v2/session/closerei/{reikey}", methods=["POST", "GET"], **documented(wire.Closed, 1000, bearer=True)
+)
+async def close_reikey(call: InCall, reikey: str) -> Response:
+    """Close a desktop session (S4). The documentation says POST, a shipped client sends GET (D27)."""
+
+    async def work(unit: Unit, app: App) -> None:
+        bearer = await call.bearer(unit, app)
+        await qr.close_reikey_session(unit, bearer.session, reikey)
+
+    await call.transact(work)
+    return wire.success(wire.Closed(closed=True))
+
+
+@router.post("/auth/v2/account/qr", **documented(wire.QrShown, 1000, bearer=True))
+async def show_qr(call: InCall) -> Response:
+    """A signed-in user asks for a QR value to show (X1)."""
+
+    async def work(unit: Unit, app: App) -> qr.Shown:
+        return await qr.show(unit, (await call.bearer(unit, app)).session)
+
+    shown = await call.transact(work)
+    return wire.success(
+        wire.QrShown(
+            qr_id=str(shown.id),
+            qr_value=f"{qr.PREFIX}{shown.value}",
+            expires_at=shown.expires_at,
+            life=shown.life,
+        )
+    )
+
+
+@router.get("/auth/v2/account/qr/{qr_id}", **documented(wire.QrState, 1000, bearer=True))
+async def look_at_qr(call: InCall, qr_id: str) -> Response:
+    """What became of a value; only for the session that showed it (X2)."""
+
+    async def work(unit: Unit, app: App) -> qr.QrCode:
+        return await qr.look(unit, (await call.bearer(unit, app)).session, _qr_id(qr_id))
+
+    return wire.success(wire.QrState.of(await call.read(work)))
+
+
+@router.delete("/auth/v2/account/qr/{qr_id}", **documented(wire.QrState, 1000, bearer=True))
+async def cancel_qr(call: InCall, qr_id: str) -> Response:
+    """Cancel a value (X3). Idempotent; one that was scanned already stays so, and the answer says it."""
+
+    async def work(unit: Unit, app: App) -> qr.QrCode:
+        return await qr.cancel(unit, (await call.bearer(unit, app)).session, _qr_id(qr_id))
+
+    return wire.success(wire.QrState.of(await call.transact(work)))
+
+
+def _audience(app: App) -> Audience:
+    return Audience(Surface.ELIXIR, app.team.id, app.environment.value)
+
+
+def _qr_id(presented: str) -> UUID:
+    try:
+        return UUID(presented)
+    except ValueError:
+        raise NotFound("qr code") from None

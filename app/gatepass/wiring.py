@@ -1,0 +1,161 @@
+"""The assembled server, and the only commit().
+
+A transaction is a call, not a dependency: `await runtime.transact(work)` runs *work* with a fresh unit, commits, and
+only then returns, so no answer can precede its commit (a FastAPI `yield` dependency exits after the response unless told
+otherwise). A refusal that keeps its writes is committed and then raised. Work may run more than once: see
+adapters/database.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from ipaddress import ip_address
+from typing import Annotated, TypeVar, cast
+
+import structlog
+from fastapi import Depends, Request
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gatepass.adapters.clock import Clock, SystemClock
+from gatepass.adapters.database import Database
+from gatepass.core import sessions
+from gatepass.core.access_tokens import Signer
+from gatepass.core.errors import Refusal, Unavailable
+from gatepass.core.mint import Mint
+from gatepass.core.unit import Caller, Unit
+from gatepass.settings import Settings
+
+T = TypeVar("T")
+Work = Callable[[Unit], Awaitable[T]]
+log = structlog.get_logger("gatepass")
+
+NOBODY = Caller()
+
+
+class Runtime:
+    """Settings, database, clock and keys of one running server."""
+
+    def __init__(self, settings: Settings, *, clock: Clock | None = None, mint: Mint | None = None) -> None:
+        self.settings = settings
+        self.policy = settings.policy()
+        self.secret = settings.secret()
+        self.clock: Clock = clock or SystemClock()
+        self.mint = mint or Mint()
+        self.database = Database(settings.database_url.get_secret_value())
+        self.signer = Signer(self.secret, self.policy, self.mint)
+        self.outbox_waits = asyncio.Event()
+        self._proxies = settings.proxies()
+
+    async def close(self) -> None:
+        """Let go of every connection."""
+        await self.database.dispose()
+
+    async def transact(self, work: Work[T], *, caller: Caller = NOBODY) -> T:
+        """Run *work* in one transaction and commit it.
+
+        Raises what *work* refuses with (committed first where the refusal keeps its writes), and Unavailable.
+        """
+        return await self._run(work, caller, writes=True)
+
+    async def read(self, work: Work[T], *, caller: Caller = NOBODY) -> T:
+        """Run *work*, which writes nothing, without queueing behind writers."""
+        return await self._run(work, caller, writes=False)
+
+    async def _run(self, work: Work[T], caller: Caller, *, writes: bool) -> T:
+        unit: Unit | None = None
+
+        async def attempt(db: AsyncConnection, commit: Callable[[], Awaitable[None]]) -> T:
+            nonlocal unit
+            unit = Unit(db, self.clock.now(), self.mint, self.policy, self.secret, caller)
+            try:
+                result = await work(unit)
+            except Refusal as refusal:
+                if refusal.keeps_writes:
+                    await commit()
+                raise
+            await commit()
+            return result
+
+        try:
+            return await self.database.run(attempt, writes=writes)
+        finally:
+            if unit is not None:
+                if unit.nudges_outbox:
+                    self.outbox_waits.set()
+                if unit.receipts:
+                    await self._note_receipts(unit)
+
+    async def _note_receipts(self, unit: Unit) -> None:
+        """Write receipts in a short transaction of their own; a request never fails for want of one."""
+        receipts = unit.receipts
+
+        async def note(own: Unit) -> None:
+            for session_id, generation in receipts:
+                await sessions.note_receipt(own, session_id, generation)
+
+        try:
+            await self.transact(note)
+        except Unavailable as error:
+            log.warning("receipt_not_written", reason=str(error))
+
+    def caller(self, request: Request) -> Caller:
+        """Who sent *request*: the socket's peer, or behind configured proxies the rightmost hop that is none of them."""
+        peer = request.client.host if request.client else ""
+        if self._proxies and self._is_proxy(peer):
+            for hop in reversed(",".join(request.headers.getlist("x-forwarded-for")).split(",")):
+                try:
+                    peer = str(ip_address(hop.strip()))
+                except ValueError:
+                    break
+                if not self._is_proxy(peer):
+                    break
+        return Caller(
+            address=peer[:45],
+            user_agent=request.headers.get("user-agent", "")[:255],
+            hung_up=request.is_disconnected,
+        )
+
+    def _is_proxy(self, host: str) -> bool:
+        try:
+            address = ip_address(host)
+        except ValueError:
+            return False
+        return any(address in network for network in self._proxies)
+
+
+def runtime_of(request: Request) -> Runtime:
+    """The runtime behind the application that serves *request*."""
+    return cast(Runtime, request.app.state.runtime)
+
+
+InRuntime = Annotated[Runtime, Depends(runtime_of)]
+
+
+class PayloadTooLarge(Refusal):
+    """The request body is longer than the surface takes."""
+
+
+class MethodNotAllowed(Refusal):
+    """The path exists, with other methods: *allow* is the value of the Allow header."""
+
+    def __init__(self, allow: str) -> None:
+        super().__init__(allow)
+        self.allow = allow
+
+
+class Fault(Refusal):
+    """A mistake of ours. The exception behind it is logged, never shown."""
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """The whole request body. Raises PayloadTooLarge past *limit* bytes, before reading on."""
+    announced = request.headers.get("content-length", "")
+    if announced.isdigit() and int(announced) > limit:
+        raise PayloadTooLarge(announced[:20])
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise PayloadTooLarge("chunked")
+    return bytes(body)
