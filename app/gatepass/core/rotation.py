@@ -122,10 +122,10 @@ async def _explain_or_forgive(unit: Unit, token: RefreshToken, audience: Audienc
     if generations_back == 1 and inside_window:
         return await _current(unit, session.id)
     if generations_back == 1 and not _arrived(unit, session):
-        return await _forgive(unit, session)
+        return await _forgive(unit, session, token)
     if generations_back <= SLOW_SIBLINGS and inside_window:
         raise Unavailable("a slow sibling of a token rotated moments ago")
-    return await _end_as_reused(unit, session)
+    return await _end_as_reused(unit, session, token)
 
 
 def _arrived(unit: Unit, session: Session) -> bool:
@@ -154,11 +154,11 @@ async def _current(unit: Unit, session_id: UUID) -> Grant:
     return _grant(unit, (await unit.db.execute(select(*_GRANTED).where(sessions.c.id == session_id))).one())
 
 
-async def _forgive(unit: Unit, session: Session) -> Grant:
+async def _forgive(unit: Unit, session: Session, token: RefreshToken) -> Grant:
     """A lost answer: the same successor again, counted once per generation against the budget."""
     late_replays = session.late_replays | 1
     if late_replays.bit_count() > unit.policy.replay_budget:
-        return await _end_as_reused(unit, session)
+        return await _end_as_reused(unit, session, token)
     row = (
         await unit.db.execute(
             update(sessions)
@@ -201,12 +201,12 @@ async def _adopt(unit: Unit, session: Session, token: RefreshToken) -> Grant:
     return _grant(unit, row)
 
 
-async def _end_as_reused(unit: Unit, session: Session) -> Grant:
+async def _end_as_reused(unit: Unit, session: Session, token: RefreshToken) -> Grant:
     """A stolen copy: end the session, unless the caller has hung up and may have queued past the window."""
     if await unit.caller.hung_up():
         await _record(unit, session, audit.Event.REUSE_UNHEARD, generation=session.generation)
     else:
-        await end(unit, session.id, Cause.REUSE)
+        await end(unit, session.id, Cause.REUSE, presented=token.generation)
     raise TokenReused("a spent token came back")
 
 

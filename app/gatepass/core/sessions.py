@@ -177,8 +177,8 @@ class Grant:
     issued_at: int
 
 
-async def end(unit: Unit, session_id: UUID, cause: Cause) -> bool:
-    """End one session; immediate and final. False when it had ended before."""
+async def end(unit: Unit, session_id: UUID, cause: Cause, **detail: int) -> bool:
+    """End one session; immediate and final. False when it had ended before. *detail* joins the cause in the event."""
     row = (
         await unit.db.execute(
             update(sessions)
@@ -195,7 +195,7 @@ async def end(unit: Unit, session_id: UUID, cause: Cause) -> bool:
         team_id=row.team_id,
         user_id=row.user_id,
         session_id=session_id,
-        detail={"cause": cause.value},
+        detail={"cause": cause.value, **detail},
     )
     return True
 
