@@ -11,6 +11,17 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_table(
+        "app_key_calls",
+        sa.Column("team_id", sa.Uuid(), nullable=False),
+        sa.Column("user_id", sa.Uuid(), nullable=False),
+        sa.Column("sdk", sa.String(length=64), nullable=False),
+        sa.Column("key_id", sa.Uuid(), nullable=False),
+        sa.Column("calls", sa.Integer(), nullable=False),
+        sa.Column("first_at", sa.BigInteger(), nullable=False),
+        sa.Column("last_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("team_id", "user_id", "sdk", name=op.f("pk_app_key_calls")),
+    )
+    op.create_table(
         "audit_events",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
@@ -24,6 +35,15 @@ def upgrade() -> None:
     with op.batch_alter_table("audit_events", schema=None) as batch_op:
         batch_op.create_index("ix_audit_events_session_id", ["session_id"], unique=False)
         batch_op.create_index("ix_audit_events_team_id_id", ["team_id", "id"], unique=False)
+
+    op.create_table(
+        "dpop_proofs",
+        sa.Column("digest", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("digest", name=op.f("pk_dpop_proofs")),
+    )
+    with op.batch_alter_table("dpop_proofs", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_dpop_proofs_expires_at"), ["expires_at"], unique=False)
 
     op.create_table(
         "known_clients",
@@ -141,11 +161,44 @@ def upgrade() -> None:
         sa.Column("client_address", sa.String(length=45), nullable=True),
         sa.Column("device_model", sa.String(length=255), nullable=True),
         sa.Column("device_id", sa.String(length=255), nullable=True),
+        sa.Column("sdk", sa.String(length=64), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_sessions")),
     )
     with op.batch_alter_table("sessions", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_sessions_user_id"), ["user_id"], unique=False)
 
+    op.create_table(
+        "sign_in_tokens",
+        sa.Column("jti", sa.String(length=64), nullable=False),
+        sa.Column("team_id", sa.Uuid(), nullable=False),
+        sa.Column("user_id", sa.Uuid(), nullable=False),
+        sa.Column("key_id", sa.Uuid(), nullable=True),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.Column("revoked_at", sa.BigInteger(), nullable=True),
+        sa.Column("session_id", sa.Uuid(), nullable=True),
+        sa.PrimaryKeyConstraint("jti", name=op.f("pk_sign_in_tokens")),
+    )
+    with op.batch_alter_table("sign_in_tokens", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_sign_in_tokens_expires_at"), ["expires_at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_sign_in_tokens_user_id"), ["user_id"], unique=False)
+
+    op.create_table(
+        "signing_keys",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("ring", sa.String(length=7), nullable=False),
+        sa.Column("scope", sa.Uuid(), nullable=False),
+        sa.Column("serial", sa.Integer(), nullable=False),
+        sa.Column("kid", sa.String(length=32), nullable=False),
+        sa.Column("sealed", sa.LargeBinary(), nullable=False),
+        sa.Column("public_jwk", sa.JSON(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("activates_at", sa.BigInteger(), nullable=False),
+        sa.Column("verifies_until", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_signing_keys")),
+        sa.UniqueConstraint("kid", name=op.f("uq_signing_keys_kid")),
+        sa.UniqueConstraint("ring", "scope", "serial", name=op.f("uq_signing_keys_ring_scope_serial")),
+    )
     op.create_table(
         "teams",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -159,6 +212,7 @@ def upgrade() -> None:
         sa.Column("refuse_app_keys", sa.Boolean(), nullable=False),
         sa.Column("owner_id", sa.Uuid(), nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("removed_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_teams")),
     )
     op.create_table(
@@ -182,7 +236,7 @@ def upgrade() -> None:
         "users",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("team_id", sa.Uuid(), nullable=False),
-        sa.Column("client_user_id", sa.String(length=256), nullable=True),
+        sa.Column("client_user_id", sa.String(length=512), nullable=True),
         sa.Column("email", sa.String(length=254), nullable=True),
         sa.Column("email_identity", sa.String(length=254), nullable=True),
         sa.Column("email_verified", sa.Boolean(), nullable=False),
@@ -195,6 +249,12 @@ def upgrade() -> None:
         sa.Column("banned_at", sa.BigInteger(), nullable=True),
         sa.Column("ban_reason", sa.String(length=500), nullable=True),
         sa.Column("deleted_at", sa.BigInteger(), nullable=True),
+        sa.Column("fallback_time_zone", sa.String(length=64), nullable=True),
+        sa.Column("time_zone_changed_at", sa.BigInteger(), nullable=True),
+        sa.Column("fallback_birth_date", sa.String(length=10), nullable=True),
+        sa.Column("birth_date_changed_at", sa.BigInteger(), nullable=True),
+        sa.Column("ingestion_start", sa.String(length=10), nullable=True),
+        sa.Column("ingestion_end", sa.String(length=10), nullable=True),
         sa.ForeignKeyConstraint(["team_id"], ["teams.id"], name=op.f("fk_users_team_id_teams")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_users")),
     )
@@ -236,6 +296,12 @@ def downgrade() -> None:
 
     op.drop_table("api_keys")
     op.drop_table("teams")
+    op.drop_table("signing_keys")
+    with op.batch_alter_table("sign_in_tokens", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_sign_in_tokens_user_id"))
+        batch_op.drop_index(batch_op.f("ix_sign_in_tokens_expires_at"))
+
+    op.drop_table("sign_in_tokens")
     with op.batch_alter_table("sessions", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_sessions_user_id"))
 
@@ -265,8 +331,13 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_known_clients_seen_at"))
 
     op.drop_table("known_clients")
+    with op.batch_alter_table("dpop_proofs", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_dpop_proofs_expires_at"))
+
+    op.drop_table("dpop_proofs")
     with op.batch_alter_table("audit_events", schema=None) as batch_op:
         batch_op.drop_index("ix_audit_events_team_id_id")
         batch_op.drop_index("ix_audit_events_session_id")
 
     op.drop_table("audit_events")
+    op.drop_table("app_key_calls")

@@ -32,6 +32,7 @@ from gatepass.core import audit, teams
 from gatepass.core.errors import ApiKeyUnknown, Conflict, DevelopmentKeyRefused, InputRefused, NotFound
 from gatepass.core.schema import metadata
 from gatepass.core.server_secret import sha256
+from gatepass.core.sessions import Audience, Surface
 from gatepass.core.teams import Team, TeamEnvironment
 from gatepass.core.unit import Unit
 
@@ -96,6 +97,11 @@ class App:
     team: Team
     environment: Environment
     key_id: UUID
+
+    @property
+    def audience(self) -> Audience:
+        """Where a caller with this key stands."""
+        return Audience(Surface.ELIXIR, self.team.id, self.environment.value)
 
 
 def _of(row: Mapping[Any, Any]) -> ApiKey:
@@ -178,9 +184,20 @@ async def _authenticate(unit: Unit, presented: str | None, kind: Kind) -> tuple[
             .where(api_keys.c.digest == sha256(presented), api_keys.c.kind == kind.value)
         )
     ).one_or_none()
-    if row is None or row.revoked_at is not None:
+    if row is None or row.revoked_at is not None or row.team__removed_at is not None:
         raise ApiKeyUnknown("unknown" if row is None else "revoked")
     return _of(row._mapping), teams.of({name: row._mapping[f"team__{name}"] for name in Team.__slots__})
+
+
+async def authenticate_team(unit: Unit, presented: str | None) -> tuple[ApiKey, Team]:
+    """The team that a secret key opens, and the key. Raises ApiKeyUnknown."""
+    return await _authenticate(unit, presented, Kind.SECRET)
+
+
+async def is_live(unit: Unit, key_id: UUID) -> bool:
+    """Whether the key exists and was not revoked."""
+    found = await unit.db.scalar(select(api_keys.c.id).where(api_keys.c.id == key_id, api_keys.c.revoked_at.is_(None)))
+    return found is not None
 
 
 async def list_keys(unit: Unit, team_id: UUID) -> list[ApiKey]:

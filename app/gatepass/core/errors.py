@@ -10,6 +10,7 @@ The tree is as fine as the pickiest dialect needs; a surface may merge leaves, n
     │   ├── AccessTokenInvalid      not ours, forged, damaged, or for another team or environment
     │   ├── AccessTokenExpired
     │   └── AccessTokenDead         authentic, but its session is over
+    ├── DpopRefused                 a proof of possession that is missing, stale, used or foreign
     ├── ProofRefused
     │   ├── CodeWrong               counted                                   (keeps its writes)
     │   ├── CodeMalformed           not N digits: cannot be right, so not counted
@@ -17,6 +18,8 @@ The tree is as fine as the pickiest dialect needs; a surface may merge leaves, n
     │   ├── OtpExpired              stays expired, whatever the clock does    (keeps its writes)
     │   ├── OtpLocked               the guesses are used up                   (keeps its writes)
     │   ├── QrRefused               unknown, expired, used, cancelled, foreign (keeps its writes)
+    │   ├── SignInTokenInvalid      forged, foreign, expired, or its user is gone
+    │   ├── SignInTokenUsed         its session has moved on
     │   └── ReikeyRefused           the same for a one-time desktop key       (keeps its writes)
     ├── RefreshRefused
     │   ├── RefreshTokenMalformed   not a token of ours                       (keeps its writes)
@@ -26,7 +29,9 @@ The tree is as fine as the pickiest dialect needs; a surface may merge leaves, n
     │   └── TokenReused             a spent token came back: the session ends (keeps its writes)
     ├── UserBanned                  carries the reason to show
     ├── NotFound                    no such object in the caller's reach
+    │   └── UserDeleted             it is in its grace period
     ├── Conflict                    the object cannot be that way
+    │   └── ClientUserIdTaken       names the living user who has it
     ├── InputRefused                names the field, never its value
     ├── Forbidden                   authentic, but not for this
     ├── TooManyRequests             carries retry_after, seconds
@@ -39,6 +44,7 @@ asserted in tests, never sent.
 from __future__ import annotations
 
 from typing import ClassVar
+from uuid import UUID
 
 
 class Refusal(Exception):
@@ -76,6 +82,10 @@ class AccessTokenExpired(AccessTokenRefused):
 
 class AccessTokenDead(AccessTokenRefused):
     """Authentic, but its session or user is gone."""
+
+
+class DpopRefused(Refusal):
+    """A DPoP proof that is missing, malformed, stale, used, or of another key (RFC 9449 section 5)."""
 
 
 class ProofRefused(Refusal):
@@ -120,6 +130,14 @@ class ReikeyRefused(ProofRefused):
     """A one-time desktop key that opens nothing."""
 
     keeps_writes = True
+
+
+class SignInTokenInvalid(ProofRefused):
+    """A sign-in token that is forged, foreign, expired or revoked, or whose user or team is gone."""
+
+
+class SignInTokenUsed(ProofRefused):
+    """A sign-in token whose session has moved on, or ended."""
 
 
 class RefreshRefused(Refusal):
@@ -172,8 +190,24 @@ class NotFound(Refusal):
         self.what = what
 
 
+class UserDeleted(NotFound):
+    """The user is scheduled for deletion, and may still be brought back."""
+
+    def __init__(self) -> None:
+        super().__init__("user")
+
+
 class Conflict(Refusal):
     """The request contradicts what exists. The message is safe to show."""
+
+
+class ClientUserIdTaken(Conflict):
+    """A living user of the team has that client_user_id: *user_id*, made at *created_at* (ms)."""
+
+    def __init__(self, user_id: UUID, created_at: int) -> None:
+        super().__init__("client_user_id is taken")
+        self.user_id = user_id
+        self.created_at = created_at
 
 
 class InputRefused(Refusal):

@@ -25,6 +25,7 @@ from gatepass.core.limits import Budget
 from gatepass.core.refresh_tokens import RefreshToken
 from gatepass.core.schema import SECOND
 from gatepass.core.sessions import Audience, Cause, Grant, Session, Surface, end, of, sessions
+from gatepass.core.teams import teams
 from gatepass.core.unit import Unit
 from gatepass.core.users import users
 
@@ -45,6 +46,8 @@ _GRANTED = (
     sessions.c.team_id,
     sessions.c.environment,
     sessions.c.surface,
+    sessions.c.jkt,
+    select(teams.c.region).where(teams.c.id == sessions.c.team_id).scalar_subquery().label("region"),
     select(users.c.email).where(_THEIR_USER).scalar_subquery().label("email"),
     select(users.c.roles).where(_THEIR_USER).scalar_subquery().label("roles"),
 )
@@ -220,15 +223,17 @@ def _idle_ttl(unit: Unit, surface: Surface) -> int:
     return unit.policy.elixir_idle_ttl if surface is Surface.ELIXIR else unit.policy.junction_idle_ttl
 
 
-def _grant(unit: Unit, row: Row[UUID, int, UUID, UUID, str, str, str | None, object]) -> Grant:
+def _grant(unit: Unit, row: Row[UUID, int, UUID, UUID, str, str, str | None, str | None, str | None, object]) -> Grant:
     return Grant(
         session_id=row.id,
         generation=row.generation,
         user_id=row.user_id,
         team_id=row.team_id,
         environment=row.environment,
+        region=row.region or "",
         surface=Surface(row.surface),
         email=row.email,
         roles=tuple(row.roles or ()),
+        jkt=row.jkt,
         issued_at=unit.now,
     )

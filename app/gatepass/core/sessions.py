@@ -82,6 +82,7 @@ class _SessionColumns(TypedColumns):
     client_address: Named[str | None] = Column(String(45))
     device_model: Named[str | None] = Column(String(255))
     device_id: Named[str | None] = Column(String(255))
+    sdk: Named[str | None] = Column(String(64))
 
 
 sessions = Table("sessions", metadata, _SessionColumns)
@@ -112,6 +113,7 @@ class Session:
     client_address: str | None
     device_model: str | None
     device_id: str | None
+    sdk: str | None
 
     def is_expired(self, now: int) -> bool:
         """Whether the idle or the absolute limit has passed at *now*."""
@@ -137,12 +139,14 @@ def of(row: Mapping[Any, Any]) -> Session:
 class Audience:
     """Where a caller stands: a session opened elsewhere does not exist for it.
 
-    *team_id* and *environment* are None where the caller brings no key (Junction's token endpoint).
+    *team_id* and *environment* are None where the caller brings no key (Junction's token endpoint). *region* decides
+    nothing; a session opened here says it in its tokens.
     """
 
     surface: Surface
     team_id: UUID | None = None
     environment: str | None = None
+    region: str = ""
 
     def covers(self) -> list[ColumnElement[bool]]:
         """The same, as conditions on sessions."""
@@ -171,9 +175,11 @@ class Grant:
     user_id: UUID
     team_id: UUID
     environment: str
+    region: str
     surface: Surface
     email: str | None
     roles: tuple[str, ...]
+    jkt: str | None
     issued_at: int
 
 

@@ -22,11 +22,12 @@ async def open_session(
     *,
     device: Device = _NO_DEVICE,
     opened_by: UUID | None = None,
+    jkt: str | None = None,
 ) -> Grant:
     """Open a session for the user whose *proof* was just accepted, and return its first grant.
 
     Holds the user row, so that a ban or deletion in flight is either seen here or ends this session too.
-    *opened_by* is the session that showed the QR value. Raises UserBanned, NotFound.
+    *opened_by* is the session that showed the QR value, *jkt* the key it is bound to. Raises UserBanned, NotFound.
     """
     assert audience.team_id is not None, "a session belongs to one team"
     assert audience.environment is not None, "and to one environment of it"
@@ -54,12 +55,13 @@ async def open_session(
         opened_at=unit.now,
         ended_at=None,
         end_cause=None,
-        jkt=None,
+        jkt=jkt,
         proof=proof,
         opened_by=opened_by,
         client_address=unit.caller.address or None,
         device_model=device.model,
         device_id=device.id,
+        sdk=unit.caller.sdk or None,
     )
     await unit.db.execute(insert(sessions).values({name: getattr(session, name) for name in Session.__slots__}))
     await audit.record(
@@ -70,14 +72,21 @@ async def open_session(
         session_id=session.id,
         detail={"proof": proof.value, "surface": session.surface.value},
     )
+    return grant_of(unit, session, user, region=audience.region)
+
+
+def grant_of(unit: Unit, session: Session, user: users.User, *, region: str) -> Grant:
+    """What *session* hands out now."""
     return Grant(
         session_id=session.id,
-        generation=0,
+        generation=session.generation,
         user_id=user.id,
         team_id=session.team_id,
         environment=session.environment,
+        region=region,
         surface=session.surface,
         email=user.email,
         roles=user.roles,
+        jkt=session.jkt,
         issued_at=unit.now,
     )

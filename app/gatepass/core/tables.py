@@ -1,6 +1,22 @@
 """Every table there is, gathered for migrations and for the test that compares the two."""
 
-from gatepass.core import api_keys, audit, inbox, known_clients, limits, otp, outbox, qr, sessions, teams, users
+from gatepass.core import (
+    api_keys,
+    app_keys,
+    audit,
+    dpop,
+    inbox,
+    known_clients,
+    limits,
+    otp,
+    outbox,
+    qr,
+    sessions,
+    sign_in_tokens,
+    signing_keys,
+    teams,
+    users,
+)
 from gatepass.core.schema import metadata
 
 ALL = (
@@ -10,6 +26,10 @@ ALL = (
     sessions.sessions,
     otp.otp_transactions,
     qr.qr_codes,
+    sign_in_tokens.sign_in_tokens,
+    dpop.dpop_proofs,
+    signing_keys.signing_keys,
+    app_keys.app_key_calls,
     limits.limits,
     known_clients.known_clients,
     outbox.outbox,

@@ -54,6 +54,7 @@ class _TeamColumns(TypedColumns):
     refuse_app_keys: Named[bool]
     owner_id: Named[UUID | None] = Column(Uuid)
     created_at: Named[int] = Column(BigInteger)
+    removed_at: Named[int | None] = Column(BigInteger)
 
 
 teams = Table("teams", metadata, _TeamColumns)
@@ -74,6 +75,7 @@ class Team:
     refuse_app_keys: bool
     owner_id: UUID | None
     created_at: int
+    removed_at: int | None
 
 
 def of(row: Mapping[Any, Any]) -> Team:
@@ -111,6 +113,7 @@ async def create(
         refuse_app_keys=environment is TeamEnvironment.PRODUCTION,
         owner_id=None,
         created_at=unit.now,
+        removed_at=None,
     )
     await unit.db.execute(insert(teams).values(asdict(team)))
     await audit.record(unit, audit.Event.TEAM_CREATED, team_id=team.id)

@@ -56,6 +56,8 @@ class Caller:
 
     address: str = ""
     user_agent: str = ""
+    sdk: str = ""
+    """The mobile SDK's platform and version, such as `ios 4.1.2`, where it says (contract junction, C5)."""
     hung_up: Callable[[], Awaitable[bool]] = _still_there
 
 

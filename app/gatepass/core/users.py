@@ -34,7 +34,7 @@ from sqlalchemy import (
 
 from gatepass.core import audit, sessions
 from gatepass.core.addresses import Address
-from gatepass.core.errors import Conflict, InputRefused, NotFound
+from gatepass.core.errors import ClientUserIdTaken, Conflict, InputRefused, NotFound, UserDeleted
 from gatepass.core.schema import metadata, upsert
 from gatepass.core.unit import Unit
 
@@ -44,7 +44,7 @@ DEFAULT_ROLES = ("GAMER",)
 class _UserColumns(TypedColumns):
     id: Named[UUID] = Column(Uuid, primary_key=True)
     team_id: Named[UUID] = Column(Uuid, ForeignKey("teams.id"))
-    client_user_id: Named[str | None] = Column(String(256))
+    client_user_id: Named[str | None] = Column(String(512))
     email: Named[str | None] = Column(String(254))
     email_identity: Named[str | None] = Column(String(254))
     email_verified: Named[bool] = Column(Boolean)
@@ -57,6 +57,12 @@ class _UserColumns(TypedColumns):
     banned_at: Named[int | None] = Column(BigInteger)
     ban_reason: Named[str | None] = Column(String(500))
     deleted_at: Named[int | None] = Column(BigInteger)
+    fallback_time_zone: Named[str | None] = Column(String(64))
+    time_zone_changed_at: Named[int | None] = Column(BigInteger)
+    fallback_birth_date: Named[str | None] = Column(String(10))
+    birth_date_changed_at: Named[int | None] = Column(BigInteger)
+    ingestion_start: Named[str | None] = Column(String(10))
+    ingestion_end: Named[str | None] = Column(String(10))
 
 
 users = Table(
@@ -79,7 +85,7 @@ for _name in ("email_identity", "client_user_id"):
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """One account. Instants in epoch ms."""
+    """One account. Instants in epoch ms; dates are `YYYY-MM-DD`, the zone an IANA name."""
 
     id: UUID
     team_id: UUID
@@ -96,6 +102,12 @@ class User:
     banned_at: int | None
     ban_reason: str | None
     deleted_at: int | None
+    fallback_time_zone: str | None
+    time_zone_changed_at: int | None
+    fallback_birth_date: str | None
+    birth_date_changed_at: int | None
+    ingestion_start: str | None
+    ingestion_end: str | None
 
     @property
     def is_banned(self) -> bool:
@@ -122,6 +134,16 @@ async def get(unit: Unit, team_id: UUID, user_id: UUID) -> User:
     if (user := await find(unit, team_id, user_id)) is None:
         raise NotFound("user")
     return user
+
+
+async def get_undeleted(unit: Unit, team_id: UUID, user_id: UUID) -> User:
+    """The living user of that id. Raises UserDeleted for one in its grace period, else NotFound."""
+    row = (await unit.db.execute(select(users).where(users.c.id == user_id, users.c.team_id == team_id))).one_or_none()
+    if row is None:
+        raise NotFound("user")
+    if row.deleted_at is not None:
+        raise UserDeleted
+    return of(row._mapping)
 
 
 async def find_by_address(unit: Unit, team_id: UUID, address: Address) -> User | None:
@@ -171,10 +193,13 @@ async def create(
     user_id: UUID | None = None,
     nickname: str | None = None,
     email_verified: bool = False,
+    profile: Mapping[str, str | None] | None = None,
 ) -> User:
-    """Make an account. Raises Conflict when the mailbox, client_user_id or id is taken in this team, InputRefused."""
-    if client_user_id is not None and not (1 <= len(client_user_id) <= 256):
-        raise InputRefused("client_user_id", "has 1 to 256 characters")
+    """Make an account; *profile* as `change` takes it.
+
+    Raises ClientUserIdTaken, Conflict when the mailbox or id is taken in this team, InputRefused.
+    """
+    _check_client_user_id(client_user_id)
     user = await _insert(
         unit,
         team_id,
@@ -183,10 +208,49 @@ async def create(
         user_id=user_id,
         nickname=nickname,
         email_verified=email_verified,
+        profile=_stamped(unit, profile or {}),
     )
-    if user is None:
-        raise Conflict("a user with this address or client_user_id exists")
-    return user
+    if user is not None:
+        return user
+    if client_user_id is not None and (taken := await find_by_client_user_id(unit, team_id, client_user_id)):
+        raise ClientUserIdTaken(taken.id, taken.created_at)
+    raise Conflict("a user with this address or id exists")
+
+
+def _check_client_user_id(client_user_id: str | None) -> None:
+    if client_user_id is not None and not (1 <= len(client_user_id) <= 512 and "\0" not in client_user_id):
+        raise InputRefused("client_user_id", "has 1 to 512 characters")
+
+
+def _stamped(unit: Unit, profile: Mapping[str, str | None]) -> dict[str, object]:
+    """*profile* with the instants at which its zone and birth date were set."""
+    stamped: dict[str, object] = dict(profile)
+    for name, changed_at in (
+        ("fallback_time_zone", "time_zone_changed_at"),
+        ("fallback_birth_date", "birth_date_changed_at"),
+    ):
+        if name in profile:
+            stamped[changed_at] = unit.now if profile[name] is not None else None
+    return stamped
+
+
+async def find_by_client_user_id(unit: Unit, team_id: UUID, client_user_id: str) -> User | None:
+    """The living user whom the customer calls so, or None. Who has no such name goes by the user id."""
+    row = (
+        await unit.db.execute(
+            select(users).where(
+                users.c.team_id == team_id,
+                users.c.client_user_id == client_user_id,
+                users.c.deleted_at.is_(None),
+            )
+        )
+    ).one_or_none()
+    if row is not None:
+        return of(row._mapping)
+    with suppress(ValueError):
+        user = await find(unit, team_id, UUID(client_user_id))
+        return user if user is not None and user.client_user_id is None else None
+    return None
 
 
 async def _insert(
@@ -198,6 +262,7 @@ async def _insert(
     user_id: UUID | None = None,
     nickname: str | None = None,
     email_verified: bool = False,
+    profile: Mapping[str, object] | None = None,
 ) -> User | None:
     row = (
         await unit.db.execute(
@@ -214,6 +279,7 @@ async def _insert(
                 wallets=[],
                 test_user=False,
                 created_at=unit.now,
+                **(profile or {}),
             )
             .on_conflict_do_nothing()
             .returning(*users.c)

@@ -1,0 +1,88 @@
+"""Signed tokens, read strictly.
+
+PyJWT verifies the signature and nothing else: it accepts any `typ`, a missing `exp`, an appended `==`, members of any
+type. Here a token has the compact form of RFC 7515 section 7.1 to the letter, a header that names exactly the algorithm,
+type and key that its reader expects, and claims of the types that its writer wrote. Nothing in a token can choose how it
+is verified: `jwk`, `jku`, `x5u` and `crit` headers make it a stranger's (RFC 8725 section 3).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import jwt
+from jwt.types import Options
+
+_COMPACT = re.compile(r"[A-Za-z0-9_-]{2,1024}\.[A-Za-z0-9_-]{2,8192}\.[A-Za-z0-9_-]{2,1024}")
+_SIGNATURE_ONLY: Options = {
+    "verify_exp": False,
+    "verify_iat": False,
+    "verify_nbf": False,
+    "verify_aud": False,
+    "verify_iss": False,
+    "verify_sub": False,
+    "verify_jti": False,
+}
+
+
+class NotOurs(Exception):
+    """The token is not one that the expected keys signed in the expected form."""
+
+
+def header_of(presented: object) -> dict[str, Any]:
+    """The header, still unverified. Raises NotOurs for anything not in compact form."""
+    if not isinstance(presented, str) or not _COMPACT.fullmatch(presented):
+        raise NotOurs("not in compact form")
+    try:
+        header: dict[str, Any] = jwt.get_unverified_header(presented)
+    except (jwt.PyJWTError, ValueError, RecursionError) as error:
+        raise NotOurs("no header") from error
+    return header
+
+
+def unverified_claims(presented: str) -> dict[str, Any]:
+    """The claims of a token nobody has verified yet: only good for finding the key to verify it with. Raises NotOurs."""
+    try:
+        claims: dict[str, Any] = jwt.decode(presented, options={**_SIGNATURE_ONLY, "verify_signature": False})
+    except (jwt.PyJWTError, ValueError, RecursionError) as error:
+        raise NotOurs("no claims") from error
+    return claims
+
+
+def verify(
+    presented: object,
+    keys: Mapping[str, Any],
+    *,
+    algorithm: str,
+    typ: str,
+    claims: Mapping[str, type],
+) -> dict[str, Any]:
+    """The claims of a token signed by one of *keys* (kid to key), each of *claims* present and of exactly its type.
+
+    Raises NotOurs.
+    """
+    header = header_of(presented)
+    kid = header.get("kid")
+    if header != {"alg": algorithm, "typ": typ, "kid": kid} or not isinstance(kid, str) or kid not in keys:
+        raise NotOurs("not a header of ours")
+    verified = decode(str(presented), keys[kid], algorithm)
+    for name, kind in claims.items():
+        if type(verified.get(name)) is not kind:
+            raise NotOurs(f"claim {name}")
+    return verified
+
+
+def decode(presented: str, key: Any, algorithm: str) -> dict[str, Any]:
+    """The claims once *key* has verified the signature; the caller has checked the form. Raises NotOurs."""
+    try:
+        claims: dict[str, Any] = jwt.decode(presented, key, algorithms=[algorithm], options=_SIGNATURE_ONLY)
+    except (jwt.PyJWTError, ValueError, TypeError, RecursionError) as error:
+        raise NotOurs("signature or claims") from error
+    return claims
+
+
+def sign(claims: dict[str, Any], key: Any, *, algorithm: str, typ: str, kid: str) -> str:
+    """A token that `verify` accepts."""
+    return jwt.encode(claims, key, algorithm, headers={"typ": typ, "kid": kid})

@@ -1,0 +1,215 @@
+"""Signing keys: two rings that never stand in for each other.
+
+The *access* ring (ES256, one for the deployment) signs access tokens and is public in the JWKS; the *sign-in* ring
+(RS256, one per team, the mobile SDKs insist) signs sign-in tokens. A ring is rotated without a restart: a new key is
+published first, signs from its activation on, and the old one verifies until the last token it signed has died.
+Private keys rest sealed under the server's secret.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    Integer,
+    LargeBinary,
+    Named,
+    String,
+    Table,
+    TypedColumns,
+    UniqueConstraint,
+    Uuid,
+    select,
+    update,
+)
+
+from gatepass.core import audit
+from gatepass.core.schema import HOUR, MINUTE, metadata, upsert
+from gatepass.core.server_secret import ServerSecret, sha256
+from gatepass.core.unit import Unit
+
+PUBLISHED_BEFORE = 10 * MINUTE
+"""How long a new key is in the JWKS before it signs: longer than verifiers may cache (its max-age is half of that)."""
+LONGEST_SIGN_IN_TOKEN = HOUR
+LEEWAY = MINUTE
+DEPLOYMENT = UUID(int=0)
+"""The scope of the ring that no team owns."""
+_PURPOSE = "signing-key"
+
+
+class Ring(StrEnum):
+    ACCESS = "access"
+    SIGN_IN = "sign_in"
+
+    @property
+    def algorithm(self) -> str:
+        return "ES256" if self is Ring.ACCESS else "RS256"
+
+
+class _SigningKeyColumns(TypedColumns):
+    id: Named[UUID] = Column(Uuid, primary_key=True)
+    ring: Named[str] = Column(String(7))
+    scope: Named[UUID] = Column(Uuid)
+    serial: Named[int] = Column(Integer)
+    kid: Named[str] = Column(String(32), unique=True)
+    sealed: Named[bytes] = Column(LargeBinary)
+    public_jwk: Named[Any] = Column(JSON)
+    created_at: Named[int] = Column(BigInteger)
+    activates_at: Named[int] = Column(BigInteger)
+    verifies_until: Named[int | None] = Column(BigInteger)
+
+
+signing_keys = Table("signing_keys", metadata, _SigningKeyColumns, UniqueConstraint("ring", "scope", "serial"))
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """One key of a ring, its objects parsed. *verifies_until* is None while no successor is set. Instants in ms."""
+
+    id: UUID
+    ring: Ring
+    scope: UUID
+    serial: int
+    kid: str
+    private: Any = field(repr=False)
+    public: Any = field(repr=False)
+    public_jwk: dict[str, str]
+    created_at: int
+    activates_at: int
+    verifies_until: int | None
+
+    def verifies(self, now: int) -> bool:
+        """Whether a token it signed may still live."""
+        return self.verifies_until is None or now < self.verifies_until
+
+
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """A key pair just made, not yet stored."""
+
+    pem: bytes = field(repr=False)
+    public_jwk: dict[str, str]
+    kid: str
+
+
+def generate(ring: Ring, scope: UUID) -> Fresh:
+    """Make a key pair; RSA takes a tenth of a second, so call it off the event loop and outside a transaction."""
+    private: Any = (
+        ec.generate_private_key(ec.SECP256R1())
+        if ring is Ring.ACCESS
+        else rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    )
+    pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    algorithm = jwt.get_algorithm_by_name(ring.algorithm)
+    jwk = json.loads(algorithm.to_jwk(private.public_key()))
+    members = ("kty", "crv", "x", "y") if ring is Ring.ACCESS else ("kty", "n", "e")
+    public = {name: jwk[name] for name in members}
+    thumbprint = sha256(json.dumps(public, sort_keys=True, separators=(",", ":"))).hex()
+    # The first two segments of a sign-in token hold no `-` or `_` (contract junction, T4): its kid is hexadecimal.
+    kid = f"a{thumbprint[:15]}" if ring is Ring.ACCESS else f"t{scope.hex[:8]}{thumbprint[:8]}"
+    return Fresh(pem, {**public, "alg": ring.algorithm, "use": "sig", "kid": kid}, kid)
+
+
+async def keys_of(unit: Unit, ring: Ring, scope: UUID) -> list[SigningKey]:
+    """A ring's keys that may still verify something, oldest first."""
+    rows = await unit.db.execute(
+        select(signing_keys)
+        .where(signing_keys.c.ring == ring.value, signing_keys.c.scope == scope)
+        .order_by(signing_keys.c.serial)
+    )
+    return [key for row in rows if (key := _of(unit.secret, dict(row._mapping))).verifies(unit.now)]
+
+
+def _of(secret: ServerSecret, row: dict[str, Any]) -> SigningKey:
+    private: Any = load_pem_private_key(
+        secret.open(_PURPOSE, row.pop("sealed")), password=None, unsafe_skip_rsa_key_validation=True
+    )
+    return SigningKey(**{**row, "ring": Ring(row["ring"]), "private": private, "public": private.public_key()})
+
+
+def signer_of(keys: list[SigningKey], now: int) -> SigningKey | None:
+    """The key that signs now: the newest active one. None for an empty ring."""
+    active = [key for key in keys if key.activates_at <= now]
+    return active[-1] if active else (keys[0] if keys else None)
+
+
+async def store_first(unit: Unit, ring: Ring, scope: UUID, fresh: Fresh) -> None:
+    """Put the first key into an empty ring; of two processes that try, one wins and both go on with its key."""
+    await _insert(unit, ring, scope, fresh, serial=1, activates_at=unit.now)
+
+
+async def rotate(unit: Unit, ring: Ring, scope: UUID, fresh: Fresh, *, at_once: bool = False) -> SigningKey | None:
+    """Publish *fresh* as the ring's next key; it signs ten minutes from now, or *at_once* after a key was exposed.
+
+    The key before verifies until the last token it may sign has died. None when another process rotated meanwhile.
+    """
+    keys = await keys_of(unit, ring, scope)
+    activates_at = unit.now if at_once else unit.now + PUBLISHED_BEFORE
+    life = unit.policy.junction_access_ttl if ring is Ring.ACCESS else LONGEST_SIGN_IN_TOKEN
+    serial = keys[-1].serial + 1 if keys else 1
+    if not await _insert(unit, ring, scope, fresh, serial=serial, activates_at=activates_at):
+        return None
+    await unit.db.execute(
+        update(signing_keys)
+        .where(
+            signing_keys.c.ring == ring.value,
+            signing_keys.c.scope == scope,
+            signing_keys.c.serial < serial,
+            signing_keys.c.verifies_until.is_(None),
+        )
+        .values(verifies_until=activates_at + life + 2 * LEEWAY)
+    )
+    await audit.record(
+        unit,
+        audit.Event.SIGNING_KEY_ROTATED,
+        team_id=None if scope == DEPLOYMENT else scope,
+        detail={"ring": ring.value, "kid": fresh.kid},
+    )
+    return (await keys_of(unit, ring, scope))[-1]
+
+
+async def _insert(unit: Unit, ring: Ring, scope: UUID, fresh: Fresh, *, serial: int, activates_at: int) -> bool:
+    inserted = await unit.db.execute(
+        upsert(unit.db, signing_keys)
+        .values(
+            id=unit.mint.uuid7(unit.now),
+            ring=ring.value,
+            scope=scope,
+            serial=serial,
+            kid=fresh.kid,
+            sealed=unit.secret.seal(_PURPOSE, fresh.pem),
+            public_jwk=fresh.public_jwk,
+            created_at=unit.now,
+            activates_at=activates_at,
+        )
+        .on_conflict_do_nothing()
+        .returning(signing_keys.c.id)
+    )
+    return inserted.one_or_none() is not None
+
+
+async def list_all(unit: Unit) -> list[SigningKey]:
+    """Every key of every ring, oldest first; for operators."""
+    rows = await unit.db.execute(select(signing_keys).order_by(signing_keys.c.ring, signing_keys.c.id))
+    return [_of(unit.secret, dict(row._mapping)) for row in rows]
+
+
+def pem_of(key: SigningKey) -> str:
+    """The private key in PKCS#8 PEM, for a backend that mints sign-in tokens by itself (firebase-admin)."""
+    pem: bytes = key.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return pem.decode()
