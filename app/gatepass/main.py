@@ -91,7 +91,7 @@ async def _spell(request: Request, error: Exception) -> Response:
             method=request.method,
             route=getattr(request.scope.get("route"), "path", None),
         )
-    path = request.url.path
+    path = f"{request.scope['path']}/"
     return next(spell for prefix, spell in SURFACES if path.startswith(prefix))(refusal)
 
 

@@ -11,7 +11,6 @@ import unicodedata
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
@@ -34,14 +33,17 @@ from gatepass.core import audit, known_clients, limits, outbox, sign_in, users
 from gatepass.core.addresses import Address
 from gatepass.core.api_keys import App, Environment
 from gatepass.core.errors import CodeMalformed, CodeWrong, OtpExpired, OtpLocked, OtpUnknown
+from gatepass.core.ids import find_id
 from gatepass.core.limits import Budget
 from gatepass.core.schema import MINUTE, metadata
-from gatepass.core.sessions import Audience, Device, Grant, Proof, Surface
+from gatepass.core.sessions import Device, Grant, Proof
 from gatepass.core.teams import SignUp
 from gatepass.core.unit import Unit
 
 _PURPOSE = "otp-code"
 _SHORT_CODE = 5
+_NOBODYS = UUID(int=0)
+"""Stands for what is no id at all: as unknown as one that was never issued, by the same statements."""
 
 
 class State(StrEnum):
@@ -176,7 +178,7 @@ async def verify(unit: Unit, app: App, transaction: str, presented: str, *, devi
     Raises CodeWrong, CodeMalformed, OtpUnknown, OtpExpired, OtpLocked, TooManyRequests, UserBanned.
     """
     code = normal_code(presented)
-    transaction_id = _id(transaction)
+    transaction_id = find_id(transaction) or _NOBODYS
     rates = unit.policy.limits
     per_client = Budget("wrong_codes_per_client", rates.wrong_codes_per_client, f"{app.team.id}|{unit.caller.address}")
     row = await _take_guess(unit, app, transaction_id, code)
@@ -198,18 +200,9 @@ async def verify(unit: Unit, app: App, transaction: str, presented: str, *, devi
     await limits.refund(unit, *budgets)
     await _close(unit, transaction_id, State.CONSUMED)
     user, new_account = await users.prove_address(unit, app.team.id, address)
-    audience = Audience(Surface.ELIXIR, app.team.id, app.environment.value)
-    grant = await sign_in.open_session(unit, user.id, audience, Proof.OTP, device=device)
+    grant = await sign_in.open_session(unit, user.id, app.audience, Proof.OTP, device=device)
     await known_clients.remember(unit, app.team.id, address)
     return Verified(grant, new_account)
-
-
-def _id(transaction: str) -> UUID:
-    """What is no id at all is as unknown as one that was never issued."""
-    try:
-        return UUID(transaction)
-    except ValueError:
-        return UUID(int=0)
 
 
 async def _take_guess(unit: Unit, app: App, transaction_id: UUID, code: str) -> Row[str, bytes, int, int] | None:
@@ -260,9 +253,8 @@ async def _explain(unit: Unit, app: App, transaction_id: UUID) -> OtpUnknown | O
 
 async def _close(unit: Unit, transaction_id: UUID, state: State) -> None:
     """Settle the transaction for good; a clock that jumps back reopens nothing."""
-    values: dict[str, Any] = {"state": state.value}
     await unit.db.execute(
         update(otp_transactions)
         .where(otp_transactions.c.id == transaction_id, otp_transactions.c.state == State.PENDING.value)
-        .values(values)
+        .values(state=state.value)
     )

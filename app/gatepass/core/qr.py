@@ -13,6 +13,7 @@ from uuid import UUID
 from sqlalchemy import (
     BigInteger,
     Column,
+    ColumnElement,
     Index,
     LargeBinary,
     Named,
@@ -21,6 +22,7 @@ from sqlalchemy import (
     Table,
     TypedColumns,
     Uuid,
+    and_,
     insert,
     select,
     update,
@@ -28,11 +30,12 @@ from sqlalchemy import (
 
 from gatepass.core import audit, limits, sessions, sign_in, users
 from gatepass.core.api_keys import App, Environment
-from gatepass.core.errors import DevelopmentKeyRefused, NotFound, ProofRefused, QrRefused, ReikeyRefused
+from gatepass.core.errors import DevelopmentKeyRefused, Forbidden, NotFound, ProofRefused, QrRefused, ReikeyRefused
+from gatepass.core.ids import find_id
 from gatepass.core.limits import Budget
 from gatepass.core.schema import metadata
 from gatepass.core.server_secret import sha256
-from gatepass.core.sessions import Audience, Device, Grant, Proof, Session, Surface
+from gatepass.core.sessions import Device, Grant, Proof, Session
 from gatepass.core.unit import Unit
 
 PREFIX = "REIKEY:"
@@ -100,17 +103,17 @@ async def show(unit: Unit, issuer: Session) -> Shown:
     return shown
 
 
-async def make_reikey(unit: Unit, app: App, player_id: UUID | None) -> Shown:
+async def make_reikey(unit: Unit, app: App, player: str | None) -> Shown:
     """A one-time key for the application's owner, or for a test user of it (contract elixir, S2).
 
-    Raises DevelopmentKeyRefused with a production key, ReikeyRefused for anyone else.
+    *player* is a user id. Raises DevelopmentKeyRefused with a production key, Forbidden for anyone else.
     """
     if app.environment is not Environment.DEVELOPMENT:
         raise DevelopmentKeyRefused("only a development key makes reikeys")
-    user_id = player_id or app.team.owner_id
+    user_id = app.team.owner_id if player is None else find_id(player)
     user = await users.find(unit, app.team.id, user_id) if user_id is not None else None
     if user is None or not (user.test_user or user.id == app.team.owner_id):
-        raise ReikeyRefused("neither the owner nor a test user")
+        raise Forbidden("neither the owner nor a test user")
     return await _make(unit, Kind.REIKEY, app.team.id, app.environment.value, user.id, None)
 
 
@@ -156,37 +159,56 @@ async def _redeem(
         "wrong_codes_per_client", unit.policy.limits.wrong_codes_per_client, f"{app.team.id}|{unit.caller.address}"
     )
     await limits.spend(unit, guessing)
-    row = await _consume(unit, app, presented, kinds, device)
+    digest = _digest(presented)
+    row = await _consume(unit, app, digest, kinds, device)
     if row is None:
+        await _expire(unit, qr_codes.c.digest == digest)
         raise refusal("unknown, expired, used, cancelled or foreign")
     await limits.refund(unit, guessing)
-    if row.issuer_id is not None:
-        issuer = await sessions.find(unit, row.issuer_id)
-        if issuer is None or not issuer.is_open(unit.now):
-            raise refusal("the session that showed it has ended")
-    proof = Proof(row.kind)
-    audience = Audience(Surface.ELIXIR, app.team.id, app.environment.value)
     try:
-        grant = await sign_in.open_session(unit, row.user_id, audience, proof, device=device, opened_by=row.issuer_id)
+        user = await users.lock(unit, app.team.id, row.user_id)
     except NotFound as error:
         raise refusal("its user is gone") from error
+    if not user.is_banned and not await _still_vouches(unit, row.issuer_id):
+        raise refusal("the session that showed it has ended")
+    proof = Proof(row.kind)
+    grant = await sign_in.open_session(unit, user.id, app.audience, proof, device=device, opened_by=row.issuer_id)
     await unit.db.execute(update(qr_codes).where(qr_codes.c.id == row.id).values(session_id=grant.session_id))
     return grant
 
 
+async def _still_vouches(unit: Unit, issuer_id: UUID | None) -> bool:
+    """Whether the session that showed the value is open; a reikey was shown by none.
+
+    Asked only for a user in good standing: a ban ends the issuer too, and its owner is to read why (contract, E5).
+    """
+    issuer = await sessions.find(unit, issuer_id) if issuer_id is not None else None
+    return issuer_id is None or (issuer is not None and issuer.is_open(unit.now))
+
+
+def _digest(presented: str) -> bytes:
+    """Under which a value is stored. What is no value at all is as unknown as one that was never shown."""
+    return sha256(str(find_id(presented)))
+
+
+async def _expire(unit: Unit, which: ColumnElement[bool]) -> None:
+    """Settle what is past its life; a clock that jumps back revives nothing."""
+    await unit.db.execute(
+        update(qr_codes)
+        .where(which, qr_codes.c.state == State.PENDING.value, qr_codes.c.expires_at <= unit.now)
+        .values(state=State.EXPIRED.value)
+    )
+
+
 async def _consume(
-    unit: Unit, app: App, presented: str, kinds: tuple[Kind, ...], device: Device
+    unit: Unit, app: App, digest: bytes, kinds: tuple[Kind, ...], device: Device
 ) -> Row[UUID, str, UUID, UUID | None] | None:
     """Spend the value, atomically; None when it cannot be spent."""
-    try:
-        value = UUID(presented)
-    except ValueError:
-        return None
     return (
         await unit.db.execute(
             update(qr_codes)
             .where(
-                qr_codes.c.digest == sha256(str(value)),
+                qr_codes.c.digest == digest,
                 qr_codes.c.kind.in_([kind.value for kind in kinds]),
                 qr_codes.c.team_id == app.team.id,
                 qr_codes.c.environment == app.environment.value,
@@ -201,22 +223,24 @@ async def _consume(
 
 async def look(unit: Unit, issuer: Session, qr_id: UUID) -> QrCode:
     """The state of a value that *issuer* showed. Raises NotFound for anyone else's."""
-    row = (
-        await unit.db.execute(select(qr_codes).where(qr_codes.c.id == qr_id, qr_codes.c.issuer_id == issuer.id))
-    ).one_or_none()
+    its_own = and_(qr_codes.c.id == qr_id, qr_codes.c.issuer_id == issuer.id)
+    await _expire(unit, its_own)
+    row = (await unit.db.execute(select(qr_codes).where(its_own))).one_or_none()
     if row is None:
         raise NotFound("qr code")
-    state = State(row.state)
-    if state is State.PENDING and row.expires_at <= unit.now:
-        state = State.EXPIRED
-    return QrCode(row.id, state, row.device_model)
+    return QrCode(row.id, State(row.state), row.device_model)
 
 
 async def cancel(unit: Unit, issuer: Session, qr_id: UUID) -> QrCode:
     """Make an unused value worthless; one that is settled stays as it is. Raises NotFound."""
     await unit.db.execute(
         update(qr_codes)
-        .where(qr_codes.c.id == qr_id, qr_codes.c.issuer_id == issuer.id, qr_codes.c.state == State.PENDING.value)
+        .where(
+            qr_codes.c.id == qr_id,
+            qr_codes.c.issuer_id == issuer.id,
+            qr_codes.c.state == State.PENDING.value,
+            qr_codes.c.expires_at > unit.now,
+        )
         .values(state=State.CANCELLED.value)
     )
     return await look(unit, issuer, qr_id)
@@ -225,15 +249,13 @@ async def cancel(unit: Unit, issuer: Session, qr_id: UUID) -> QrCode:
 async def close_reikey_session(unit: Unit, bearer: Session, presented: str) -> None:
     """End the session that this reikey opened, asked for by that very session (contract elixir, S4).
 
-    Raises ReikeyRefused.
+    Raises Forbidden.
     """
-    try:
-        digest = sha256(str(UUID(presented)))
-    except ValueError as error:
-        raise ReikeyRefused("malformed") from error
     opened = await unit.db.scalar(
-        select(qr_codes.c.session_id).where(qr_codes.c.digest == digest, qr_codes.c.kind == Kind.REIKEY.value)
+        select(qr_codes.c.session_id).where(
+            qr_codes.c.digest == _digest(presented), qr_codes.c.kind == Kind.REIKEY.value
+        )
     )
-    if opened is None or opened != bearer.id:
-        raise ReikeyRefused("opened another session, or none")
+    if opened != bearer.id:
+        raise Forbidden("the reikey opened another session, or none")
     await sessions.end(unit, bearer.id, sessions.Cause.SIGNED_OUT)

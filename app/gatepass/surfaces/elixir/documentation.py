@@ -7,24 +7,35 @@ from typing import Any
 from fastapi import Response
 from pydantic import BaseModel
 
-from gatepass.surfaces.elixir.refusals import SPELLING
+from gatepass.core import errors
+from gatepass.core.errors import Refusal
+from gatepass.surfaces.elixir.refusals import spelling
 from gatepass.surfaces.elixir.wire import Failure, Success
+from gatepass.wiring import Fault, MethodNotAllowed, PayloadTooLarge
 
-_EVERYWHERE: tuple[int | str, ...] = (1001, 1140, 1150, 1151, 1152, 1190, 1191)
+_EVERYWHERE: tuple[type[Refusal], ...] = (
+    errors.ApiKeyRefused,
+    errors.TooManyRequests,
+    errors.NotFound,
+    MethodNotAllowed,
+    PayloadTooLarge,
+    Fault,
+    errors.Unavailable,
+)
 
 
 def documented(
-    data: type[BaseModel], *codes: int | str, body: type[BaseModel] | None = None, bearer: bool = False
+    data: type[BaseModel], *refusals: type[Refusal], body: type[BaseModel] | None = None, bearer: bool = False
 ) -> dict[str, Any]:
-    """Arguments for a route: its body, its answer and every `error.code` it may give, besides those given everywhere."""
+    """Arguments for a route: its body, its answer and the refusals it may give, besides those given everywhere."""
     if body is not None:
-        codes = (1100, *codes)
-    by_status: dict[int, list[str]] = {}
-    for status, code, message in SPELLING.values():
-        if code in (*_EVERYWHERE, *codes):
-            line = f"`{code}` {message or ''}".strip()
-            if line not in by_status.setdefault(status, []):
-                by_status[status].append(line)
+        refusals = (errors.InputRefused, *refusals)
+    if bearer:
+        refusals = (errors.AccessTokenRefused, errors.UserBanned, *refusals)
+    by_status: dict[int, set[str]] = {}
+    for refusal in (*_EVERYWHERE, *refusals):
+        status, code, message = spelling(refusal)
+        by_status.setdefault(status, set()).add(f"`{code}` {message or ''}".strip())
     responses: dict[int | str, dict[str, Any]] = {200: {"model": Success[data], "description": data.__doc__}}  # type: ignore[valid-type]
     for status, lines in sorted(by_status.items()):
         responses[status] = {"model": Failure, "description": "; ".join(sorted(lines))}

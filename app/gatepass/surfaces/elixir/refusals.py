@@ -21,6 +21,7 @@ SPELLING: dict[type[Refusal], tuple[int, int | str, str | None]] = {
     errors.OtpExpired: (400, 1110, "Code expired"),
     errors.OtpLocked: (400, 1111, "Too many attempts"),
     errors.RefreshRefused: (400, INVALID_REFRESH_TOKEN, None),
+    errors.DpopRefused: (400, 1000, "Invalid Credentials!"),
     errors.UserBanned: (400, 1130, "Account suspended"),
     errors.InputRefused: (400, 1100, "Invalid request body"),
     errors.Conflict: (400, 1100, "Invalid request body"),

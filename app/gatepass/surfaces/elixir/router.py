@@ -17,16 +17,28 @@ from gatepass.core import access_tokens, api_keys, limits, otp, qr, rotation, se
 from gatepass.core.access_tokens import Bearer
 from gatepass.core.addresses import Address
 from gatepass.core.api_keys import App
-from gatepass.core.errors import NotFound, ReikeyRefused
+from gatepass.core.errors import (
+    AccessTokenDead,
+    Forbidden,
+    NotFound,
+    OtpExpired,
+    OtpLocked,
+    ProofRefused,
+    QrRefused,
+    RefreshRefused,
+    ReikeyRefused,
+    UserBanned,
+)
+from gatepass.core.ids import find_id
 from gatepass.core.limits import Budget
-from gatepass.core.sessions import Audience, Cause, Grant, Surface
+from gatepass.core.sessions import Cause, Grant
 from gatepass.core.unit import Caller, Unit
 from gatepass.surfaces.elixir import wire
 from gatepass.surfaces.elixir.documentation import documented
-from gatepass.surfaces.elixir.refusals import INVALID_REFRESH_TOKEN
 from gatepass.wiring import Runtime, read_body, runtime_of
 
 T = TypeVar("T")
+Work = Callable[[Unit, App], Awaitable[T]]
 router = APIRouter(prefix="/sdk", tags=["Elixir"])
 
 
@@ -41,21 +53,19 @@ class Call:
     accept_language: str
     body: bytes
 
-    async def transact(self, work: Callable[[Unit, App], Awaitable[T]]) -> T:
+    async def transact(self, work: Work[T]) -> T:
         """Run *work* for the app that the key names, in one transaction. Raises ApiKeyRefused, and as *work* does."""
+        return await self.runtime.transact(self._for_app(work), caller=self.caller)
 
-        async def whole(unit: Unit) -> T:
-            return await work(unit, await api_keys.authenticate_app(unit, self.key))
-
-        return await self.runtime.transact(whole, caller=self.caller)
-
-    async def read(self, work: Callable[[Unit, App], Awaitable[T]]) -> T:
+    async def read(self, work: Work[T]) -> T:
         """The same for work that writes nothing."""
+        return await self.runtime.read(self._for_app(work), caller=self.caller)
 
+    def _for_app(self, work: Work[T]) -> Callable[[Unit], Awaitable[T]]:
         async def whole(unit: Unit) -> T:
             return await work(unit, await api_keys.authenticate_app(unit, self.key))
 
-        return await self.runtime.read(whole, caller=self.caller)
+        return whole
 
     async def bearer(self, unit: Unit, app: App) -> Bearer:
         """The user and session behind the bearer token. Raises AccessTokenRefused, UserBanned."""
@@ -68,15 +78,20 @@ class Call:
 
 async def _read_call(request: Request) -> Call:
     runtime = runtime_of(request)
-    headers = request.headers
     return Call(
         runtime=runtime,
         body=await read_body(request, wire.BODY_LIMIT),
         caller=runtime.caller(request),
-        key=headers.get("x-api-key"),
-        token=wire.bearer(headers.get("authorization")),
-        accept_language=headers.get("accept-language", ""),
+        key=_only(request, "x-api-key"),
+        token=wire.bearer(_only(request, "authorization")),
+        accept_language=",".join(request.headers.getlist("accept-language")),
     )
+
+
+def _only(request: Request, header: str) -> str | None:
+    """The header of that name. Of several, none: which one a proxy in front has looked at is not for us to guess."""
+    values = request.headers.getlist(header)
+    return values[0] if len(values) == 1 else None
 
 
 InCall = Annotated[Call, Depends(_read_call)]
@@ -98,7 +113,10 @@ async def ask_for_code(call: InCall) -> Response:
     return wire.success(wire.Transaction(transaction_id=str(requested.transaction_id), **code))
 
 
-@router.post("/auth/v2/signin/otp-verify", **documented(wire.FirstCredentials, 1110, 1111, 1130, body=wire.OtpVerify))
+@router.post(
+    "/auth/v2/signin/otp-verify",
+    **documented(wire.FirstCredentials, ProofRefused, OtpExpired, OtpLocked, UserBanned, body=wire.OtpVerify),
+)
 async def verify_code(call: InCall) -> Response:
     """Trade a transaction and its code for a session (E2)."""
 
@@ -115,33 +133,34 @@ async def verify_code(call: InCall) -> Response:
 
 @router.post(
     "/auth/v2/session/refresh",
-    **documented(wire.AccountCredentials, INVALID_REFRESH_TOKEN, 1130, body=wire.RefreshSession),
+    **documented(wire.AccountCredentials, RefreshRefused, UserBanned, body=wire.RefreshSession),
 )
 async def refresh_session(call: InCall) -> Response:
     """Rotate the refresh token and get a new access token (E3)."""
 
     async def work(unit: Unit, app: App) -> Grant:
         body = wire.parse(wire.RefreshSession, call.body)
-        return await rotation.rotate(unit, body.refresh_token, _audience(app))
+        return await rotation.rotate(unit, body.refresh_token, app.audience)
 
     grant = await call.transact(work)
     account = wire.Account.of(grant, ban_reason="")
     return wire.success(wire.AccountCredentials(**call.bundle(grant), user=account))
 
 
-@router.post("/auth/v2/session/signout", **documented(wire.SignedOut, 1000, bearer=True))
+@router.post("/auth/v2/session/signout", **documented(wire.SignedOut, bearer=True))
 async def sign_out(call: InCall) -> Response:
     """Close this device's session (E4). An expired token still closes it, if it is authentic (D9)."""
 
     async def work(unit: Unit, app: App) -> None:
         bearer = await access_tokens.authenticate(unit, call.token, app, even_expired=True)
-        await sessions.end(unit, bearer.session.id, Cause.SIGNED_OUT)
+        if not await sessions.end(unit, bearer.session.id, Cause.SIGNED_OUT):
+            raise AccessTokenDead("a parallel call was first")
 
     await call.transact(work)
     return wire.success(wire.SignedOut(message="Session closed successfully for this device"))
 
 
-@router.post("/auth/v2/signin/qr-verify", **documented(wire.Credentials, 1000, 1130, body=wire.QrVerify))
+@router.post("/auth/v2/signin/qr-verify", **documented(wire.Credentials, QrRefused, UserBanned, body=wire.QrVerify))
 async def scan_qr(call: InCall) -> Response:
     """Trade a scanned QR value for a session (E5)."""
 
@@ -152,29 +171,24 @@ async def scan_qr(call: InCall) -> Response:
     return wire.success(wire.Credentials(**call.bundle(await call.transact(work))))
 
 
-@router.get("/v2/userinfo", **documented(wire.UserInfo, 1000, 1130, bearer=True))
+@router.get("/v2/userinfo", **documented(wire.UserInfo, bearer=True))
 async def userinfo(call: InCall) -> Response:
     """The profile behind an access token; how a backend validates one (S1)."""
     return wire.success(wire.UserInfo.of(await call.read(call.bearer)))
 
 
-@router.get("/auth/v2/dev/reikey", **documented(wire.Reikey, 1000))
+@router.get("/auth/v2/dev/reikey", **documented(wire.Reikey, Forbidden))
 async def make_reikey(call: InCall, request: Request) -> Response:
     """With a development key, make a one-time key for the application's owner or a test user (S2)."""
-    player = request.query_params.get("playerId")
 
     async def work(unit: Unit, app: App) -> qr.Shown:
-        try:
-            player_id = UUID(player) if player is not None else None
-        except ValueError:
-            raise ReikeyRefused("playerId is no id") from None
-        return await qr.make_reikey(unit, app, player_id)
+        return await qr.make_reikey(unit, app, request.query_params.get("playerId"))
 
     shown = await call.transact(work)
     return wire.success(wire.Reikey(reikey=str(shown.value), player_id=str(shown.user_id)))
 
 
-@router.get("/auth/v2/session/reikey/{reikey}", **documented(wire.AccountCredentials, 1000, 1130))
+@router.get("/auth/v2/session/reikey/{reikey}", **documented(wire.AccountCredentials, ReikeyRefused, UserBanned))
 async def redeem_reikey(call: InCall, reikey: str) -> Response:
     """Trade a reikey for a session, on a desktop (S3)."""
 
@@ -186,9 +200,8 @@ async def redeem_reikey(call: InCall, reikey: str) -> Response:
     return wire.success(wire.AccountCredentials(**call.bundle(grant), user=account))
 
 
-@router.api_route(
-    "/auth/v2/session/closerei/{reikey}", methods=["POST", "GET"], **documented(wire.Closed, 1000, bearer=True)
-)
+@router.get("/auth/v2/session/closerei/{reikey}", **documented(wire.Closed, Forbidden, bearer=True))
+@router.post("/auth/v2/session/closerei/{reikey}", **documented(wire.Closed, Forbidden, bearer=True))
 async def close_reikey(call: InCall, reikey: str) -> Response:
     """Close a desktop session (S4). The documentation says POST, a shipped client sends GET (D27)."""
 
@@ -200,7 +213,7 @@ async def close_reikey(call: InCall, reikey: str) -> Response:
     return wire.success(wire.Closed(closed=True))
 
 
-@router.post("/auth/v2/account/qr", **documented(wire.QrShown, 1000, bearer=True))
+@router.post("/auth/v2/account/qr", **documented(wire.QrShown, bearer=True))
 async def show_qr(call: InCall) -> Response:
     """A signed-in user asks for a QR value to show (X1)."""
 
@@ -218,17 +231,17 @@ async def show_qr(call: InCall) -> Response:
     )
 
 
-@router.get("/auth/v2/account/qr/{qr_id}", **documented(wire.QrState, 1000, bearer=True))
+@router.get("/auth/v2/account/qr/{qr_id}", **documented(wire.QrState, bearer=True))
 async def look_at_qr(call: InCall, qr_id: str) -> Response:
-    """What became of a value; only for the session that showed it (X2)."""
+    """What became of a value; only for the session that showed it (X2). Past its life, it is settled as expired."""
 
     async def work(unit: Unit, app: App) -> qr.QrCode:
         return await qr.look(unit, (await call.bearer(unit, app)).session, _qr_id(qr_id))
 
-    return wire.success(wire.QrState.of(await call.read(work)))
+    return wire.success(wire.QrState.of(await call.transact(work)))
 
 
-@router.delete("/auth/v2/account/qr/{qr_id}", **documented(wire.QrState, 1000, bearer=True))
+@router.delete("/auth/v2/account/qr/{qr_id}", **documented(wire.QrState, bearer=True))
 async def cancel_qr(call: InCall, qr_id: str) -> Response:
     """Cancel a value (X3). Idempotent; one that was scanned already stays so, and the answer says it."""
 
@@ -238,12 +251,7 @@ async def cancel_qr(call: InCall, qr_id: str) -> Response:
     return wire.success(wire.QrState.of(await call.transact(work)))
 
 
-def _audience(app: App) -> Audience:
-    return Audience(Surface.ELIXIR, app.team.id, app.environment.value)
-
-
 def _qr_id(presented: str) -> UUID:
-    try:
-        return UUID(presented)
-    except ValueError:
-        raise NotFound("qr code") from None
+    if (qr_id := find_id(presented)) is None:
+        raise NotFound("qr code")
+    return qr_id

@@ -20,6 +20,9 @@ from gatepass.core.sessions import Device, Grant
 BODY_LIMIT = 16 * 1024
 MEDIA_TYPE = "application/json; charset=utf-8"
 _LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,3}")
+_WEIGHED = re.compile(
+    rf"[ \t]*(?P<tag>{_LANGUAGE.pattern})[ \t]*(;[ \t]*[qQ]=(?P<quality>[01](\.[0-9]{{0,3}})?))?[ \t]*"
+)
 
 D = TypeVar("D", bound=BaseModel)
 
@@ -70,9 +73,9 @@ B = TypeVar("B", bound=_Wire)
 
 
 def parse(model: type[B], body: bytes) -> B:
-    """Read *body* as *model*, as JSON whatever its content type. Raises InputRefused."""
+    """Read *body* as *model*, as JSON whatever its content type, no member twice (RFC 7493). Raises InputRefused."""
     try:
-        value = json.loads(body.decode("utf-8"), parse_constant=_no_constant)
+        value = json.loads(body.decode("utf-8"), parse_constant=_no_constant, object_pairs_hook=_no_twins)
         return model.model_validate(value)
     except ValidationError as error:
         location = error.errors(include_url=False, include_input=False, include_context=False)[0]["loc"]
@@ -85,6 +88,13 @@ def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
+def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise ValueError("a member twice: parsers differ on which one counts")
+    return members
+
+
 def _label(text: str | None) -> str | None:
     return "".join(character for character in text if character.isprintable())[:255] or None if text else None
 
@@ -94,15 +104,10 @@ def languages(locale: str | None, accept_language: str) -> str:
     if locale and _LANGUAGE.fullmatch(locale):
         return locale
     weighed = []
-    for position, part in enumerate(accept_language[:1000].split(",")):
-        tag, _, weight = part.strip().partition(";q=")
-        try:
-            quality = float(weight) if weight else 1.0
-        except ValueError:
-            continue
-        if _LANGUAGE.fullmatch(tag.strip()) and quality > 0:
-            weighed.append((-quality, position, tag.strip()))
-    return ",".join(tag for _, _, tag in sorted(weighed)[:5])
+    for part in accept_language[:1000].split(","):
+        if (found := _WEIGHED.fullmatch(part)) and (quality := float(found["quality"] or 1)):
+            weighed.append((quality, found["tag"]))
+    return ",".join(tag for _, tag in sorted(weighed, key=lambda one: -one[0])[:5])
 
 
 # Answers.
