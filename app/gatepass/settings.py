@@ -45,6 +45,7 @@ class Settings(BaseSettings):
         SecretStr("sqlite:///gatepass.db"), description="sqlite:///path or postgresql://user:pass@host/name."
     )
     public_url: str = Field("http://127.0.0.1:8000", description="Where clients reach this server.")
+    junction_audience: str = Field("junction-api", description="The aud of Junction access tokens.")
     smtp_url: SecretStr | None = Field(
         None,
         description="smtp://user:pass@host:587?starttls=true, or smtps://. Unset: the inbox (dev only).",
@@ -144,6 +145,7 @@ class Settings(BaseSettings):
         cooldown = (Rate(1, self.code_cooldown * SECOND),) if self.code_cooldown else ()
         return Policy(
             issuer=self.public_url,
+            junction_audience=self.junction_audience,
             elixir_access_ttl=self.elixir_access_ttl * SECOND,
             elixir_idle_ttl=self.elixir_idle_ttl * SECOND,
             junction_access_ttl=self.junction_access_ttl * SECOND,

@@ -9,6 +9,7 @@ adapters/database.py.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from ipaddress import ip_address
 from typing import Annotated, TypeVar, cast
@@ -16,12 +17,14 @@ from typing import Annotated, TypeVar, cast
 import structlog
 from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncConnection
+from starlette.requests import ClientDisconnect
 
 from gatepass.adapters.clock import Clock, SystemClock
 from gatepass.adapters.database import Database
+from gatepass.adapters.keyring import Keyring
 from gatepass.core import sessions
 from gatepass.core.access_tokens import Signer
-from gatepass.core.errors import Refusal, Unavailable
+from gatepass.core.errors import InputRefused, Refusal, Unavailable
 from gatepass.core.mint import Mint
 from gatepass.core.unit import Caller, Unit
 from gatepass.settings import Settings
@@ -44,6 +47,7 @@ class Runtime:
         self.mint = mint or Mint()
         self.database = Database(settings.database_url.get_secret_value())
         self.signer = Signer(self.secret, self.policy, self.mint)
+        self.keyring = Keyring(self.read, self.transact, self.clock)
         self.outbox_waits = asyncio.Event()
         self._proxies = settings.proxies()
 
@@ -98,6 +102,8 @@ class Runtime:
             await self.transact(note)
         except Unavailable as error:
             log.warning("receipt_not_written", reason=str(error))
+        except Exception:
+            log.exception("receipt_not_written")
 
     def caller(self, request: Request) -> Caller:
         """Who sent *request*: the socket's peer, or behind configured proxies the rightmost hop that is none of them."""
@@ -113,6 +119,7 @@ class Runtime:
         return Caller(
             address=peer[:45],
             user_agent=request.headers.get("user-agent", "")[:255],
+            sdk=_sdk(request),
             hung_up=request.is_disconnected,
         )
 
@@ -122,6 +129,15 @@ class Runtime:
         except ValueError:
             return False
         return any(address in network for network in self._proxies)
+
+
+def _sdk(request: Request) -> str:
+    """`ios 4.1.2` or `android 5.0.0`, from the headers of the mobile SDKs; anything unprintable or long is dropped."""
+    for platform in ("ios", "android"):
+        version = request.headers.get(f"x-vital-{platform}-sdk-version")
+        if version is not None:
+            return f"{platform} {version}"[:64] if version.isascii() and version.isprintable() else platform
+    return ""
 
 
 def runtime_of(request: Request) -> Runtime:
@@ -149,13 +165,19 @@ class Fault(Refusal):
 
 
 async def read_body(request: Request, limit: int) -> bytes:
-    """The whole request body. Raises PayloadTooLarge past *limit* bytes, before reading on."""
-    announced = request.headers.get("content-length", "")
-    if announced.isdigit() and int(announced) > limit:
-        raise PayloadTooLarge(announced[:20])
+    """The whole request body.
+
+    Raises PayloadTooLarge past *limit* bytes, before reading on; InputRefused when the caller hangs up half-way.
+    """
+    announced = request.headers.get("content-length", "").lstrip("0")
+    if re.fullmatch(r"[0-9]+", announced) and (len(announced) > 18 or int(announced) > limit):
+        raise PayloadTooLarge("announced")
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise PayloadTooLarge("chunked")
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > limit:
+                raise PayloadTooLarge("chunked")
+    except ClientDisconnect:
+        raise InputRefused("", "did not arrive whole") from None
     return bytes(body)

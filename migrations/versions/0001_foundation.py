@@ -259,6 +259,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_users")),
     )
     with op.batch_alter_table("users", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_users_deleted_at",
+            ["deleted_at"],
+            unique=False,
+            sqlite_where=sa.text("deleted_at IS NOT NULL"),
+            postgresql_where=sa.text("deleted_at IS NOT NULL"),
+        )
         batch_op.create_index("ix_users_team_id_created_at", ["team_id", "created_at", "id"], unique=False)
         batch_op.create_index(
             "uq_users_living_team_id_client_user_id",
@@ -289,6 +296,11 @@ def downgrade() -> None:
             postgresql_where=sa.text("deleted_at IS NULL"),
         )
         batch_op.drop_index("ix_users_team_id_created_at")
+        batch_op.drop_index(
+            "ix_users_deleted_at",
+            sqlite_where=sa.text("deleted_at IS NOT NULL"),
+            postgresql_where=sa.text("deleted_at IS NOT NULL"),
+        )
 
     op.drop_table("users")
     with op.batch_alter_table("api_keys", schema=None) as batch_op:

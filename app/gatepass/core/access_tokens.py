@@ -1,36 +1,45 @@
 """Access tokens: short-lived JWTs, signed after the commit, checked against the session they name.
 
-PyJWT verifies the signature and nothing else: it reads the wall clock, accepts any `typ`, a missing `exp` and a token
-with `==` appended. Form, claims and time are checked here, against the unit's one instant. A token dies with its
-session (`sid`); its text is never stored.
+Elixir's are HS512 under a key of the team's own, for this server alone to read; Junction's are ES256 (RFC 9068), for
+anyone to verify with the JWKS. Both are read by jws.py, and their claims and times are checked here against the unit's
+one instant. A token dies with its session (`sid`); its text is never stored.
 """
 
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-import jwt
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 
+from gatepass.core import dpop, jws
 from gatepass.core.api_keys import App
-from gatepass.core.errors import AccessTokenDead, AccessTokenExpired, AccessTokenInvalid, UserBanned
+from gatepass.core.errors import (
+    AccessTokenDead,
+    AccessTokenExpired,
+    AccessTokenInvalid,
+    UserBanned,
+)
 from gatepass.core.mint import Mint
-from gatepass.core.schema import SECOND
+from gatepass.core.schema import MINUTE, SECOND
 from gatepass.core.server_secret import ServerSecret
 from gatepass.core.sessions import Grant, Session, Surface, sessions
 from gatepass.core.sessions import of as session_of
+from gatepass.core.signing_keys import SigningKey
+from gatepass.core.teams import Team
 from gatepass.core.unit import Policy, Unit
 from gatepass.core.users import User, users
 from gatepass.core.users import of as user_of
 
-_COMPACT = re.compile(r"[A-Za-z0-9_-]{1,512}\.[A-Za-z0-9_-]{1,4096}\.[A-Za-z0-9_-]{1,1024}")
-_PURPOSE = "elixir-access-token"
-_JITTER = 0.1
+JITTER = 0.1
 """Each announced life is shortened by up to this share: phones do not stampede, and a thief cannot keep step."""
+LEEWAY = MINUTE
+"""How long a Junction token outlives what was announced: its clients start counting on receipt (contract, E4)."""
+TEAM_TOKEN_LIFE = 10 * MINUTE
+_PURPOSE = "elixir-access-token"
+_SESSION_CLAIMS = {"iss": str, "aud": str, "sub": str, "sid": str, "gen": int, "iat": int, "exp": int}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,26 +72,61 @@ class Signer:
     mint: Mint
 
     def elixir(self, grant: Grant) -> AccessToken:
-        """An Elixir access token: HS512 under the team's own key (contract elixir, section 4.2)."""
-        life = self.policy.elixir_access_ttl
-        life -= int(life * _JITTER * self.mint.fraction())
-        expires_at = grant.issued_at + life
+        """HS512 under the team's own key (contract elixir, section 4.2)."""
         key = self.secret.team_keys(_PURPOSE, grant.team_id.bytes)[0]
+        life = self._life(self.policy.elixir_access_ttl)
         user_id = str(grant.user_id)
         claims = {
             "_id": user_id,
             "email": grant.email,
             "roles": grant.roles,
             "iss": str(grant.team_id),
-            "aud": _audience(grant.environment),
-            "iat": grant.issued_at // SECOND,
-            "exp": expires_at // SECOND,
+            "aud": _game(grant.environment),
+            **self._times(grant.issued_at, life),
             "sub": user_id,
             "sid": str(grant.session_id),
             "gen": grant.generation,
-            "jti": self.mint.bytes(12).hex(),
         }
-        return AccessToken(jwt.encode(claims, key, "HS512", headers={"kid": _kid(key)}), expires_at, life)
+        text = jws.sign(claims, key, algorithm="HS512", typ="JWT", kid=_kid(key))
+        return AccessToken(text, grant.issued_at + life, life)
+
+    def junction(self, grant: Grant, key: SigningKey) -> AccessToken:
+        """ES256, readable with the JWKS (contract junction, section 7; RFC 9068). Bound ones say so (RFC 9449, 6.1)."""
+        life = self._life(self.policy.junction_access_ttl)
+        claims = {
+            "iss": self.policy.issuer,
+            "aud": self.policy.junction_audience,
+            "sub": str(grant.user_id),
+            "sid": str(grant.session_id),
+            "gen": grant.generation,
+            "team_id": str(grant.team_id),
+            "region": grant.region,
+            "environment": grant.environment,
+            "scope": "user",
+            **self._times(grant.issued_at, life),
+        }
+        if grant.jkt is not None:
+            claims["cnf"] = {"jkt": grant.jkt}
+        text = jws.sign(claims, key.private, algorithm="ES256", typ="at+jwt", kid=key.kid)
+        return AccessToken(text, grant.issued_at + life, life)
+
+    def team(self, team: Team, key: SigningKey, now: int) -> AccessToken:
+        """A token that stands in for a team's secret key for ten minutes (contract junction, section 3)."""
+        claims = {
+            "iss": self.policy.issuer,
+            "aud": self.policy.junction_audience,
+            "sub": str(team.id),
+            "scope": "team",
+            **self._times(now, TEAM_TOKEN_LIFE),
+        }
+        text = jws.sign(claims, key.private, algorithm="ES256", typ="team+jwt", kid=key.kid)
+        return AccessToken(text, now + TEAM_TOKEN_LIFE, TEAM_TOKEN_LIFE)
+
+    def _life(self, ttl: int) -> int:
+        return ttl - int(ttl * JITTER * self.mint.fraction())
+
+    def _times(self, now: int, life: int) -> dict[str, Any]:
+        return {"iat": now // SECOND, "exp": (now + life) // SECOND, "jti": self.mint.bytes(12).hex()}
 
 
 async def authenticate(unit: Unit, presented: str | None, app: App, *, even_expired: bool = False) -> Bearer:
@@ -91,15 +135,76 @@ async def authenticate(unit: Unit, presented: str | None, app: App, *, even_expi
     *even_expired* lets sign-out end a session whose token has just run out (contract elixir, D9).
     Raises AccessTokenInvalid, AccessTokenExpired, AccessTokenDead, UserBanned.
     """
-    claims = _verified_claims(unit.secret, presented, app.team.id)
+    keys = {_kid(key): key for key in unit.secret.team_keys(_PURPOSE, app.team.id.bytes)}
     try:
-        session_id, user_id = UUID(claims["sid"]), UUID(claims["_id"])
-    except (ValueError, AttributeError) as error:
-        raise AccessTokenInvalid("sid or _id is no id") from error
-    if claims["iss"] != str(app.team.id) or claims["aud"] != _audience(app.environment.value):
+        claims = jws.verify(presented, keys, algorithm="HS512", typ="JWT", claims={**_SESSION_CLAIMS, "_id": str})
+    except jws.NotOurs as error:
+        raise AccessTokenInvalid(str(error)) from error
+    if claims["iss"] != str(app.team.id) or claims["aud"] != _game(app.environment.value):
         raise AccessTokenInvalid("issued for another team or environment")
     if claims["exp"] * SECOND <= unit.now and not even_expired:
         raise AccessTokenExpired("past its life")
+    return await _bearer(
+        unit,
+        claims,
+        sessions.c.surface == Surface.ELIXIR.value,
+        sessions.c.team_id == app.team.id,
+        sessions.c.environment == app.environment.value,
+    )
+
+
+def verified_user_claims(policy: Policy, presented: str | None, keys: dict[str, Any], now: int) -> dict[str, Any]:
+    """The claims of a Junction access token, signature and times checked, its session not looked at yet.
+
+    *keys* is the access ring. Raises AccessTokenInvalid, AccessTokenExpired.
+    """
+    try:
+        wanted = {**_SESSION_CLAIMS, "team_id": str, "scope": str}
+        claims = jws.verify(presented, keys, algorithm="ES256", typ="at+jwt", claims=wanted)
+    except jws.NotOurs as error:
+        raise AccessTokenInvalid(str(error)) from error
+    if claims["iss"] != policy.issuer or claims["aud"] != policy.junction_audience or claims["scope"] != "user":
+        raise AccessTokenInvalid("issued elsewhere, or for something else")
+    if claims["exp"] * SECOND + LEEWAY <= now:
+        raise AccessTokenExpired("past its life")
+    return claims
+
+
+async def authenticate_user(
+    unit: Unit, presented: str | None, keys: dict[str, Any], *, proof: dpop.Request | None = None
+) -> Bearer:
+    """The user and session behind a Junction bearer token; *keys* is the access ring.
+
+    A bound token needs a proof by its key for this very request (RFC 9449 section 7.1).
+    Raises AccessTokenInvalid, AccessTokenExpired, AccessTokenDead, UserBanned, DpopRefused.
+    """
+    claims = verified_user_claims(unit.policy, presented, keys, unit.now)
+    bearer = await _bearer(unit, claims, sessions.c.surface == Surface.JUNCTION.value)
+    await dpop.require(unit, bearer.session.jkt, proof, access_token=presented)
+    return bearer
+
+
+def team_named_by(policy: Policy, presented: str | None, keys: dict[str, Any], now: int) -> UUID:
+    """The team that a team access token stands in for. Raises AccessTokenInvalid, AccessTokenExpired."""
+    try:
+        wanted = {"iss": str, "aud": str, "sub": str, "scope": str, "exp": int}
+        claims = jws.verify(presented, keys, algorithm="ES256", typ="team+jwt", claims=wanted)
+        team_id = UUID(claims["sub"])
+    except (jws.NotOurs, ValueError) as error:
+        raise AccessTokenInvalid(str(error)) from error
+    if claims["iss"] != policy.issuer or claims["aud"] != policy.junction_audience or claims["scope"] != "team":
+        raise AccessTokenInvalid("issued elsewhere, or for something else")
+    if claims["exp"] * SECOND <= now:
+        raise AccessTokenExpired("past its life")
+    return team_id
+
+
+async def _bearer(unit: Unit, claims: dict[str, Any], *within: ColumnElement[bool]) -> Bearer:
+    """The open session and living user that verified *claims* name; notes the receipt of their generation."""
+    try:
+        session_id, user_id = UUID(claims["sid"]), UUID(claims["sub"])
+    except ValueError as error:
+        raise AccessTokenInvalid("sid or sub is no id") from error
     row = (
         await unit.db.execute(
             select(
@@ -107,16 +212,11 @@ async def authenticate(unit: Unit, presented: str | None, app: App, *, even_expi
                 *(column.label(f"user__{column.name}") for column in users.c),
             )
             .join_from(sessions, users, users.c.id == sessions.c.user_id)
-            .where(
-                sessions.c.id == session_id,
-                sessions.c.surface == Surface.ELIXIR.value,
-                sessions.c.team_id == app.team.id,
-                sessions.c.environment == app.environment.value,
-            )
+            .where(sessions.c.id == session_id, *within)
         )
     ).one_or_none()
     if row is None:
-        raise AccessTokenDead("no such session")
+        raise AccessTokenDead("no such session, or its user was purged")
     session = session_of({name: row._mapping[f"session__{name}"] for name in Session.__slots__})
     user = user_of({name: row._mapping[f"user__{name}"] for name in User.__slots__})
     if user.id != user_id or user.deleted_at is not None:
@@ -130,42 +230,7 @@ async def authenticate(unit: Unit, presented: str | None, app: App, *, even_expi
     return Bearer(session, user, claims)
 
 
-def _verified_claims(secret: ServerSecret, presented: str | None, team_id: UUID) -> dict[str, Any]:
-    """The claims of a token that one of the team's keys signed, with every member of the type we write."""
-    if presented is None or not _COMPACT.fullmatch(presented):
-        raise AccessTokenInvalid("missing, or not in JWS compact form")
-    try:
-        header = jwt.get_unverified_header(presented)
-        keys = {_kid(key): key for key in secret.team_keys(_PURPOSE, team_id.bytes)}
-        key = keys[header["kid"]]
-        if header != {"alg": "HS512", "kid": header["kid"], "typ": "JWT"}:
-            raise AccessTokenInvalid("not a header of ours")
-        claims: dict[str, Any] = jwt.decode(
-            presented,
-            key,
-            algorithms=["HS512"],
-            options={
-                "verify_exp": False,
-                "verify_iat": False,
-                "verify_nbf": False,
-                "verify_aud": False,
-                "verify_iss": False,
-                "verify_sub": False,
-                "verify_jti": False,
-            },
-        )
-    except (jwt.PyJWTError, KeyError, TypeError, ValueError, RecursionError) as error:
-        raise AccessTokenInvalid("signature, key or form") from error
-    for name, kind in _CLAIM_TYPES.items():
-        if type(claims.get(name)) is not kind:
-            raise AccessTokenInvalid(f"claim {name}")
-    return claims
-
-
-_CLAIM_TYPES = {"_id": str, "sid": str, "iss": str, "aud": str, "iat": int, "exp": int, "gen": int}
-
-
-def _audience(environment: str) -> str:
+def _game(environment: str) -> str:
     return f"game:{environment}"
 
 

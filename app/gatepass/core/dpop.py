@@ -74,6 +74,16 @@ async def prove(unit: Unit, request: Request, *, access_token: str | None = None
     return thumbprint
 
 
+async def require(unit: Unit, jkt: str | None, proof: Request | None, *, access_token: str | None = None) -> None:
+    """See that whoever uses something bound to *jkt* holds that key; unbound things need nothing. Raises DpopRefused."""
+    if jkt is None:
+        return
+    if proof is None:
+        raise DpopRefused("a bound token came without a proof")
+    if await prove(unit, proof, access_token=access_token) != jkt:
+        raise DpopRefused("bound to another key")
+
+
 async def _spend(unit: Unit, thumbprint: str, jti: str, issued_at: int) -> None:
     """Use the proof up, atomically. Raises DpopRefused for one seen before."""
     spent = await unit.db.execute(

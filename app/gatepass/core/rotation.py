@@ -11,7 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import Row, or_, select, update
 
-from gatepass.core import audit, limits, refresh_tokens
+from gatepass.core import audit, dpop, limits, refresh_tokens
 from gatepass.core.errors import (
     RefreshTokenMalformed,
     RefreshTokenUnknown,
@@ -53,16 +53,17 @@ _GRANTED = (
 )
 
 
-async def rotate(unit: Unit, presented: object, audience: Audience) -> Grant:
+async def rotate(unit: Unit, presented: object, audience: Audience, *, proof: dpop.Request | None = None) -> Grant:
     """Spend *presented* and issue its successor.
 
     The caller cannot tell from the grant which row of the table answered.
-    Raises RefreshTokenMalformed, RefreshTokenUnknown, SessionExpired, SessionEnded, TokenReused, UserBanned,
+    A session bound to a key keeps its token, and wants a *proof* of that key instead.
+    Raises DpopRefused, RefreshTokenMalformed, RefreshTokenUnknown, SessionExpired, SessionEnded, TokenReused, UserBanned,
     Unavailable; TooManyRequests for a client that guesses (an empty token, a phone's first launch, is no guess).
     """
     try:
         token = refresh_tokens.parse(unit.secret, presented)
-        return await _advance(unit, token, audience) or await _explain_or_forgive(unit, token, audience)
+        return await _advance(unit, token, audience) or await _explain_or_forgive(unit, token, audience, proof)
     except (RefreshTokenMalformed, RefreshTokenUnknown):
         if presented:
             rates = unit.policy.limits.invalid_refresh_per_client
@@ -97,7 +98,7 @@ async def _advance(unit: Unit, token: RefreshToken, audience: Audience) -> Grant
     return _grant(unit, row) if row is not None else None
 
 
-async def _explain_or_forgive(unit: Unit, token: RefreshToken, audience: Audience) -> Grant:
+async def _explain_or_forgive(unit: Unit, token: RefreshToken, audience: Audience, proof: dpop.Request | None) -> Grant:
     """The slow path: hold the row and decide what the token that did not match is worth."""
     row = (
         await unit.db.execute(
@@ -111,6 +112,8 @@ async def _explain_or_forgive(unit: Unit, token: RefreshToken, audience: Audienc
         await _refuse_ended(unit, session)
     if session.is_expired(unit.now):
         raise SessionExpired("idle or absolute limit passed")
+    if session.jkt is not None:
+        return await _stay_bound(unit, session, token, proof)
 
     since_rotation = unit.now - session.rotated_at
     inside_window = -HOST_SKEW <= since_rotation <= unit.policy.replay_window
@@ -129,6 +132,22 @@ async def _explain_or_forgive(unit: Unit, token: RefreshToken, audience: Audienc
     if generations_back <= SLOW_SIBLINGS and inside_window:
         raise Unavailable("a slow sibling of a token rotated moments ago")
     return await _end_as_reused(unit, session, token)
+
+
+async def _stay_bound(unit: Unit, session: Session, token: RefreshToken, proof: dpop.Request | None) -> Grant:
+    """A session bound to a key: without that key its tokens are worth nothing, so the generation stays (RFC 9449, 5)."""
+    if token.generation != session.generation:
+        raise RefreshTokenUnknown("a generation that a bound session never had")
+    await dpop.require(unit, session.jkt, proof)
+    row = (
+        await unit.db.execute(
+            update(sessions)
+            .where(sessions.c.id == session.id, sessions.c.ended_at.is_(None))
+            .values(idle_expires_at=unit.now + _idle_ttl(unit, session.surface))
+            .returning(*_GRANTED)
+        )
+    ).one()
+    return _grant(unit, row)
 
 
 def _arrived(unit: Unit, session: Session) -> bool:

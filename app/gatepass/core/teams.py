@@ -14,7 +14,7 @@ from uuid import UUID
 
 from sqlalchemy import BigInteger, Column, Named, String, Table, TypedColumns, Uuid, insert, select, update
 
-from gatepass.core import audit
+from gatepass.core import audit, sessions
 from gatepass.core.errors import InputRefused, NotFound
 from gatepass.core.schema import metadata
 from gatepass.core.unit import Unit
@@ -122,7 +122,9 @@ async def create(
 
 async def find(unit: Unit, team_id: UUID) -> Team | None:
     """The team of that id, or None."""
-    row = (await unit.db.execute(select(teams).where(teams.c.id == team_id))).one_or_none()
+    row = (
+        await unit.db.execute(select(teams).where(teams.c.id == team_id, teams.c.removed_at.is_(None)))
+    ).one_or_none()
     return of(row._mapping) if row is not None else None
 
 
@@ -135,7 +137,12 @@ async def get(unit: Unit, team_id: UUID) -> Team:
 
 async def list_all(unit: Unit) -> list[Team]:
     """Every team, oldest first."""
-    return [of(row._mapping) for row in await unit.db.execute(select(teams).order_by(teams.c.created_at, teams.c.id))]
+    return [
+        of(row._mapping)
+        for row in await unit.db.execute(
+            select(teams).where(teams.c.removed_at.is_(None)).order_by(teams.c.created_at, teams.c.id)
+        )
+    ]
 
 
 async def change(unit: Unit, team_id: UUID, **changes: object) -> Team:
@@ -151,12 +158,32 @@ async def change(unit: Unit, team_id: UUID, **changes: object) -> Team:
     if not changes:
         return await get(unit, team_id)
     row = (
-        await unit.db.execute(update(teams).where(teams.c.id == team_id).values(changes).returning(*teams.c))
+        await unit.db.execute(
+            update(teams).where(teams.c.id == team_id, teams.c.removed_at.is_(None)).values(changes).returning(*teams.c)
+        )
     ).one_or_none()
     if row is None:
         raise NotFound("team")
     await audit.record(unit, audit.Event.TEAM_CHANGED, team_id=team_id, detail={"changed": ", ".join(sorted(changes))})
     return of(row._mapping)
+
+
+async def remove(unit: Unit, team_id: UUID) -> None:
+    """Take a team out of service: its keys open nothing and its sessions end. Raises NotFound."""
+    removed = await unit.db.execute(
+        update(teams)
+        .where(teams.c.id == team_id, teams.c.removed_at.is_(None))
+        .values(removed_at=unit.now)
+        .returning(teams.c.id)
+    )
+    if removed.one_or_none() is None:
+        raise NotFound("team")
+    await unit.db.execute(
+        update(sessions.sessions)
+        .where(sessions.sessions.c.team_id == team_id, sessions.sessions.c.ended_at.is_(None))
+        .values(ended_at=unit.now, end_cause=sessions.Cause.TEAM_GONE.value)
+    )
+    await audit.record(unit, audit.Event.TEAM_REMOVED, team_id=team_id)
 
 
 def _name(name: str) -> str:

@@ -29,6 +29,7 @@ class Policy:
     """What a deployment decided. Durations in ms."""
 
     issuer: str = "http://127.0.0.1:8000"
+    junction_audience: str = "junction-api"
     elixir_access_ttl: int = HOUR
     elixir_idle_ttl: int = 180 * DAY
     junction_access_ttl: int = HOUR

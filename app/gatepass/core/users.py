@@ -71,6 +71,8 @@ users = Table(
     _UserColumns,
     Index("ix_users_team_id_created_at", "team_id", "created_at", "id"),
 )
+_DELETED = text("deleted_at IS NOT NULL")
+Index("ix_users_deleted_at", users.c.deleted_at, sqlite_where=_DELETED, postgresql_where=_DELETED)
 _LIVING = text("deleted_at IS NULL")
 for _name in ("email_identity", "client_user_id"):
     Index(
