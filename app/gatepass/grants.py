@@ -1,0 +1,155 @@
+"""The token endpoint's work, below its spellings: a form becomes a grant, a grant becomes tokens.
+
+Junction's `/v1/token`, OAuth's `/oauth/token` and the Firebase profile share it, because they share sessions: what one
+opened another may refresh. They differ in words only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import parse_qsl
+
+from gatepass.core import limits, rotation, sign_in_tokens
+from gatepass.core.access_tokens import AccessToken
+from gatepass.core.dpop import Request as Proof
+from gatepass.core.dpop import prove
+from gatepass.core.errors import Refusal, SignInTokenInvalid
+from gatepass.core.limits import Budget
+from gatepass.core.refresh_tokens import RefreshToken
+from gatepass.core.schema import SECOND
+from gatepass.core.sessions import Audience, Grant, Surface
+from gatepass.core.sign_in_tokens import SignInToken
+from gatepass.core.signing_keys import Ring
+from gatepass.core.unit import Caller, Unit
+from gatepass.wiring import Runtime
+
+FORM_LIMIT = 16 * 1024
+FORM = "application/x-www-form-urlencoded"
+TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
+REFRESH_TOKEN = "refresh_token"
+SIGN_IN_TOKEN_TYPE = "urn:junction:sign-in-token"
+ACCESS_TOKEN_TYPE = "urn:ietf:params:oauth:token-type:access_token"
+
+_JUNCTION = Audience(Surface.JUNCTION)
+
+
+class FormRefused(Refusal):
+    """The form cannot be read: *why* says what is wrong with which field, never its value (RFC 6749 section 5.2)."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+
+class GrantTypeUnsupported(Refusal):
+    """A `grant_type` that is not served here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """What a grant is answered with. *exchanged* tells an exchange from a refresh (RFC 8693 section 2.2.1)."""
+
+    grant: Grant
+    access: AccessToken
+    refresh: str
+    exchanged: bool
+
+    def __repr__(self) -> str:
+        return f"Tokens({self.grant!r})"
+
+    @property
+    def expires_in(self) -> int:
+        """Whole seconds."""
+        return self.access.life // SECOND
+
+
+def read_form(content_type: str, body: bytes) -> dict[str, str]:
+    """The fields of a form. Raises FormRefused for another content type, a repeated field, or bytes that are no text."""
+    if content_type.partition(";")[0].strip().lower() != FORM:
+        raise FormRefused(f"the content type must be {FORM}")
+    try:
+        pairs = parse_qsl(
+            body.decode("ascii"), keep_blank_values=True, strict_parsing=bool(body), errors="strict", max_num_fields=50
+        )
+    except ValueError:
+        raise FormRefused("the body is not a form") from None
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise FormRefused("a field is repeated")
+    return fields
+
+
+def required(fields: dict[str, str], name: str) -> str:
+    """The value of a field that must be there. Raises FormRefused."""
+    if not fields.get(name):
+        raise FormRefused(f"{name} is missing or empty")
+    return fields[name]
+
+
+async def answer(runtime: Runtime, fields: dict[str, str], caller: Caller, *, proof: Proof | None = None) -> Tokens:
+    """Serve one form: a sign-in token's exchange (RFC 8693) or a refresh (RFC 6749 section 6).
+
+    Raises FormRefused, GrantTypeUnsupported, ProofRefused, RefreshRefused, UserBanned, DpopRefused, TooManyRequests,
+    Unavailable.
+    """
+    grant_type = required(fields, "grant_type")
+    if grant_type == TOKEN_EXCHANGE:
+        if required(fields, "subject_token_type") != SIGN_IN_TOKEN_TYPE:
+            raise FormRefused(f"subject_token_type must be {SIGN_IN_TOKEN_TYPE}")
+        return await exchange(runtime, required(fields, "subject_token"), caller, proof=proof)
+    if grant_type == REFRESH_TOKEN:
+        return await refresh(runtime, required(fields, REFRESH_TOKEN), caller, proof=proof)
+    raise GrantTypeUnsupported("grant_type")
+
+
+async def exchange(
+    runtime: Runtime, presented: str, caller: Caller, *, proof: Proof | None = None, tenant: str | None = None
+) -> Tokens:
+    """Trade a sign-in token, or the blob around it, for its session; a *proof* binds it (RFC 9449 section 5).
+
+    Raises SignInTokenInvalid, SignInTokenUsed, DpopRefused, TooManyRequests, Unavailable.
+    """
+    token = await verified(runtime, presented)
+    if tenant is not None and tenant != token.tenant:
+        raise SignInTokenInvalid("another tenant")
+
+    async def work(unit: Unit) -> Grant:
+        await _spend(unit)
+        jkt = await prove(unit, proof) if proof is not None else None
+        return await sign_in_tokens.redeem(unit, token, jkt=jkt)
+
+    return await _sign(runtime, await runtime.transact(work, caller=caller), exchanged=True)
+
+
+async def verified(runtime: Runtime, presented: str) -> SignInToken:
+    """The sign-in token in *presented*, checked with the keys of the team it names. Raises SignInTokenInvalid."""
+    user_token = sign_in_tokens.unwrap(presented)
+    team_id = sign_in_tokens.team_named_in(user_token)
+    if team_id is None:
+        raise SignInTokenInvalid("names no team")
+    keys = await runtime.keyring.verifiers(Ring.SIGN_IN, team_id)
+    token = sign_in_tokens.verify(user_token, keys, runtime.clock.now())
+    if token.team_id != team_id:
+        raise SignInTokenInvalid("names two teams")
+    return token
+
+
+async def refresh(runtime: Runtime, presented: str, caller: Caller, *, proof: Proof | None = None) -> Tokens:
+    """Spend a refresh token. Raises RefreshRefused, UserBanned, DpopRefused, TooManyRequests, Unavailable."""
+
+    async def work(unit: Unit) -> Grant:
+        return await rotation.rotate(unit, presented, _JUNCTION, proof=proof)
+
+    return await _sign(runtime, await runtime.transact(work, caller=caller), exchanged=False)
+
+
+async def _spend(unit: Unit) -> None:
+    """Exchanges are counted per client address; refreshes are not, for a valid one must never be throttled."""
+    rates = unit.policy.limits.token_endpoint_per_client
+    await limits.spend(unit, Budget("token_endpoint_per_client", rates, unit.caller.address))
+
+
+async def _sign(runtime: Runtime, grant: Grant, *, exchanged: bool) -> Tokens:
+    access = runtime.signer.junction(grant, await runtime.keyring.signer(Ring.ACCESS))
+    refresh_token = RefreshToken(grant.session_id, grant.generation).jrt(runtime.secret)
+    return Tokens(grant, access, refresh_token, exchanged)
