@@ -61,13 +61,27 @@ class Settings(BaseSettings):
     code_length: int = Field(6, ge=5, le=10, description="Digits of an e-mail code.")
     code_cooldown: int = Field(30, ge=0, le=300, description="Seconds between two codes for one address.")
 
-    limit_login_per_client: str = "300/hour"
-    limit_wrong_codes_per_client: str = "100/hour"
-    limit_codes_per_address: str = "10/hour,20/day"
-    limit_codes_per_client_and_address: str = "3/hour"
-    limit_wrong_codes_per_address: str = "25/day"
-    limit_invalid_refresh_per_client: str = "100/hour"
-    limit_token_endpoint_per_client: str = "3000/hour"
+    limit_login_per_client: str = Field(
+        "300/hour", description="Codes asked for by one client address; carriers put many phones behind one."
+    )
+    limit_wrong_codes_per_client: str = Field(
+        "100/hour", description="Wrong codes and QR values from one client address; right ones are given back."
+    )
+    limit_codes_per_address: str = Field(
+        "10/hour,20/day", description="Codes for one e-mail address, counted without its +tag and dots."
+    )
+    limit_codes_per_client_and_address: str = Field(
+        "3/hour", description="Codes for one e-mail address asked for by one client address."
+    )
+    limit_wrong_codes_per_address: str = Field(
+        "25/day", description="Wrong codes for one e-mail address, over all its transactions."
+    )
+    limit_invalid_refresh_per_client: str = Field(
+        "100/hour", description="Invalid refresh tokens from one client address; valid ones never count."
+    )
+    limit_token_endpoint_per_client: str = Field(
+        "3000/hour", description="Calls of the token endpoint from one client address (Junction dialect)."
+    )
 
     elixir_access_ttl: int = Field(3600, ge=12, le=2_147_483, description="Seconds an Elixir access token lives.")
     elixir_idle_ttl: int = Field(180 * 86400, ge=60, description="Seconds an unused Elixir session stays open.")
