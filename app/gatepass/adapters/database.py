@@ -117,9 +117,8 @@ class Database:
 
                 async def commit() -> None:
                     nonlocal committing
-                    committing = True
+                    committing = True  # and stays so: nothing that fails from here on may run the work again
                     await db.commit()
-                    committing = False
 
                 await db.begin()
                 return await work(db, commit)

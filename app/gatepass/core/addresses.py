@@ -48,10 +48,17 @@ class Address:
         return cls(f"{local}@{domain if domain.isascii() else ascii_domain}", identity, counted)
 
 
+def _lower(character: str) -> str:
+    """Lower case within ASCII or within the rest, never from one into the other (U+212A would become k)."""
+    lower = character.lower()
+    return lower if lower.isascii() == character.isascii() else character
+
+
 def _ascii_domain(domain: str) -> str:
-    if domain.isascii():
-        return domain.lower()
+    lowered = "".join(map(_lower, domain))
+    if lowered.isascii():
+        return lowered
     try:
-        return idna.encode(domain, uts46=False).decode()
+        return idna.encode(lowered, uts46=False).decode()
     except (idna.IDNAError, UnicodeError) as error:
         raise InputRefused("email", "has a domain that IDNA 2008 does not know") from error

@@ -3,23 +3,39 @@
 A budget is "so many per period" for one subject. Spending is one statement for any number of budgets: each row is
 raised only while there is room, and a row that did not come back refuses the whole, so the unit's rollback returns what
 the others had spent. A period starts with its first use. A clock that jumped back cannot freeze a budget: a period that
-would end further away than it is long starts anew.
+would end much further away than it is long starts anew.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import BigInteger, Column, Integer, LargeBinary, Named, Table, TypedColumns, case, or_, select, update
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Integer,
+    LargeBinary,
+    Named,
+    Table,
+    TypedColumns,
+    and_,
+    case,
+    or_,
+    select,
+    update,
+)
 
 from gatepass.core.errors import TooManyRequests
 from gatepass.core.schema import DAY, HOUR, MINUTE, SECOND, metadata, upsert
 
 if TYPE_CHECKING:
     from gatepass.core.unit import Unit
+
+CLOCK_SPREAD = MINUTE
+"""How far the instants of two requests that meet at one row may lie apart: hosts differ, and whoever waited for the row
+comes with the instant at which it began to wait."""
 
 _PERIODS = {"second": SECOND, "minute": MINUTE, "hour": HOUR, "day": DAY}
 
@@ -36,12 +52,12 @@ class Rate:
         """`10/hour,20/day` or `off` (no rates). Raises ValueError."""
         if text.strip().lower() == "off":
             return ()
-        rates = []
+        rates: dict[Rate, None] = {}
         for part in text.split(","):
             found = re.fullmatch(r"\s*(\d{1,9})\s*/\s*(second|minute|hour|day)\s*", part)
             if not found or not int(found[1]):
                 raise ValueError(f"{part.strip()!r} is not a limit: write it like 10/hour,20/day, or off")
-            rates.append(cls(int(found[1]), _PERIODS[found[2]]))
+            rates[cls(int(found[1]), _PERIODS[found[2]])] = None
         return tuple(rates)
 
 
@@ -95,7 +111,7 @@ async def spend(unit: Unit, *budgets: Budget) -> None:
     insert = upsert(unit.db, limits).values(
         [{"key": key, "spent": 1, "ceiling": rate.count, "resets_at": unit.now + rate.period} for key, rate in wanted]
     )
-    lapsed = or_(limits.c.resets_at <= unit.now, limits.c.resets_at > insert.excluded.resets_at)
+    lapsed = or_(limits.c.resets_at <= unit.now, limits.c.resets_at > insert.excluded.resets_at + CLOCK_SPREAD)
     insert = insert.on_conflict_do_update(
         index_elements=[limits.c.key],
         set_={
@@ -123,12 +139,11 @@ async def refund(unit: Unit, *budgets: Budget) -> None:
 
 async def exhausted(unit: Unit, budget: Budget) -> int:
     """Seconds until *budget* has room again; 0 when it has room now. Looks, spends nothing."""
-    keys: Iterable[bytes] = [key for key, _ in budget.keys(unit)]
     if not budget.rates:
         return 0
-    rows = await unit.db.execute(
-        select(limits.c.resets_at).where(
-            limits.c.key.in_(keys), limits.c.spent >= limits.c.ceiling, limits.c.resets_at > unit.now
-        )
-    )
+    running = [
+        and_(limits.c.key == key, limits.c.resets_at.between(unit.now + 1, unit.now + rate.period + CLOCK_SPREAD))
+        for key, rate in budget.keys(unit)
+    ]
+    rows = await unit.db.execute(select(limits.c.resets_at).where(or_(*running), limits.c.spent >= limits.c.ceiling))
     return max((-(-(row.resets_at - unit.now) // SECOND) for row in rows), default=0)

@@ -16,6 +16,7 @@ class Mint:
 
     def __init__(self, source: random.Random | None = None) -> None:
         self._source = source or random.SystemRandom()
+        self._latest = (0, 0)
 
     def bytes(self, length: int) -> bytes:
         """*length* random bytes."""
@@ -26,11 +27,15 @@ class Mint:
         return UUID(bytes=self.bytes(16), version=4)
 
     def uuid7(self, now: int) -> UUID:
-        """A time-ordered id from *now* (ms), which keeps writes to its index local (RFC 9562 section 5.7)."""
-        value = (now & 0xFFFF_FFFF_FFFF) << 80 | int.from_bytes(self.bytes(10), "big")
-        value = value & ~(0xF << 76) | 0x7 << 76
-        value = value & ~(0x3 << 62) | 0x2 << 62
-        return UUID(int=value)
+        """A time-ordered id from *now* (ms), which keeps writes to its index local (RFC 9562 section 5.7).
+
+        Ids of one instant are ordered too, up to 4 096 of them: a counter stands behind the time (section 6.2).
+        """
+        instant, count = self._latest
+        count = min(count + 1, 0xFFF) if now == instant else 0
+        self._latest = now, count
+        chance = int.from_bytes(self.bytes(8), "big") & 0x3FFF_FFFF_FFFF_FFFF
+        return UUID(int=(now & 0xFFFF_FFFF_FFFF) << 80 | 0x7 << 76 | count << 64 | 0x2 << 62 | chance)
 
     def digits(self, length: int) -> str:
         """*length* decimal digits, each equally likely, leading zeros kept."""

@@ -14,6 +14,7 @@ from functools import cache
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 MINIMUM_BYTES = 32
+SHORTEST_MAC = 16
 
 
 class ServerSecret:
@@ -38,8 +39,13 @@ class ServerSecret:
         return hmac.digest(self.keys(purpose)[0], message, "sha256")
 
     def verifies(self, purpose: str, message: bytes, presented: bytes) -> bool:
-        """Whether *presented* begins the MAC of *message* under any listed secret. Constant time per secret."""
+        """Whether *presented* begins the MAC of *message* under any listed secret. Constant time per secret.
+
+        A beginning shorter than 16 bytes proves nothing, and the empty one begins every MAC.
+        """
         size = len(presented)
+        if size < SHORTEST_MAC:
+            return False
         macs = [hmac.digest(key, message, "sha256")[:size] for key in self.keys(purpose)]
         return any(hmac.compare_digest(mac, presented) for mac in macs)
 
