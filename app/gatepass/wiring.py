@@ -99,7 +99,7 @@ class Runtime:
                 await sessions.note_receipt(own, session_id, generation)
 
         try:
-            await self.transact(note)
+            await self.transact(note, caller=unit.caller)
         except Unavailable as error:
             log.warning("receipt_not_written", reason=str(error))
         except Exception:

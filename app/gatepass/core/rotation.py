@@ -71,6 +71,19 @@ async def rotate(unit: Unit, presented: object, audience: Audience, *, proof: dp
         raise
 
 
+async def revoke(unit: Unit, presented: object, audience: Audience) -> bool:
+    """End the session that a refresh token names, whichever of its generations: the owner signed out (RFC 7009).
+
+    False where it names none that is open for this caller. Neither spelling matters, and an access token names none.
+    """
+    try:
+        token = refresh_tokens.parse(unit.secret, presented)
+    except RefreshTokenMalformed:
+        return False
+    known = await unit.db.scalar(select(sessions.c.id).where(sessions.c.id == token.session_id, *audience.covers()))
+    return known is not None and await end(unit, known, Cause.SIGNED_OUT)
+
+
 async def _advance(unit: Unit, token: RefreshToken, audience: Audience) -> Grant | None:
     """The fast path: one compare-and-set. None when the token is not the live one."""
     row = (

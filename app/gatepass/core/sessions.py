@@ -229,7 +229,13 @@ async def end_all(unit: Unit, team_id: UUID, user_id: UUID, cause: Cause) -> int
 
 
 async def note_receipt(unit: Unit, session_id: UUID, generation: int) -> None:
-    """Remember that this generation arrived: its predecessor is spent for good (design, section 3)."""
+    """Remember that this generation arrived: its predecessor is spent for good (design, section 3).
+
+    With it, when the session was last seen, and by which SDK where the caller names one (contract junction, C5).
+    """
+    seen: dict[str, object] = {"receipt_at": unit.now, "last_seen_at": unit.now}
+    if unit.caller.sdk:
+        seen["sdk"] = unit.caller.sdk
     await unit.db.execute(
         update(sessions)
         .where(
@@ -238,7 +244,7 @@ async def note_receipt(unit: Unit, session_id: UUID, generation: int) -> None:
             sessions.c.receipt_at.is_(None),
             sessions.c.ended_at.is_(None),
         )
-        .values(receipt_at=unit.now, last_seen_at=unit.now)
+        .values(seen)
     )
 
 
