@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
+from dotenv import dotenv_values
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -197,8 +198,14 @@ def _review_account(text: str) -> ReviewAccount:
 
 def load(**given: Any) -> Settings:
     """Settings from the environment and `.env`; *given* ones win. Raises pydantic.ValidationError, MisspeltSetting."""
-    misspelt(os.environ)
+    misspelt(environment())
     return Settings(**given)
+
+
+def environment() -> dict[str, str]:
+    """The `GATEPASS_` variables that are set and not empty, in `.env` or, winning, in the environment."""
+    found = {**dotenv_values(".env", encoding="utf-8"), **os.environ}
+    return {name: value for name, value in found.items() if name.startswith(PREFIX) and value}
 
 
 class MisspeltSetting(ValueError):

@@ -29,6 +29,7 @@ from sqlalchemy import (
     or_,
     select,
     text,
+    tuple_,
     update,
 )
 
@@ -318,6 +319,15 @@ async def list_page(
     page = [of(row._mapping) for row in rows]
     total = await unit.db.scalar(select(func.count()).select_from(users).where(*where))
     return page, total or 0
+
+
+async def list_after(unit: Unit, team_id: UUID, last: User | None, limit: int) -> list[User]:
+    """The next living users after *last*, oldest first: pages that stay whole while accounts come and go."""
+    query = select(users).where(users.c.team_id == team_id, users.c.deleted_at.is_(None))
+    if last is not None:
+        query = query.where(tuple_(users.c.created_at, users.c.id) > (last.created_at, last.id))
+    rows = await unit.db.execute(query.order_by(users.c.created_at, users.c.id).limit(limit))
+    return [of(row._mapping) for row in rows]
 
 
 async def change(unit: Unit, team_id: UUID, user_id: UUID, **changes: object) -> User:

@@ -1,0 +1,204 @@
+"""Logs: one line per event on stderr, JSON or plain, nothing secret in it, every line of a request under its id.
+
+Everything passes one pipe, also what uvicorn and other libraries say through `logging`: stamp, name, scrub, render.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+import time
+from collections.abc import Mapping, MutableMapping
+from contextvars import ContextVar
+from typing import Any, Literal
+
+import structlog
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gatepass.core.mint import Mint
+
+EventDict = MutableMapping[str, Any]
+
+REDACTED = "[redacted]"
+REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+HEADER = "x-request-id"
+
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
+_SECRET_WORDS = re.compile(
+    r"tokens?|codes?|keys?|apikey|secrets?|authorization|bearer|jwt|passwords?|cookie|reikey|credentials?"
+)
+_HARMLESS_WORDS = re.compile(r"ids?|at|ttl|count|kind|length|status|exit|error")
+"""`key_id` names a key and `code_length` measures a code; neither is one."""
+_SECRETS = re.compile(
+    r"(?<![A-Za-z0-9])(?:sk|pk|pub|jrt)_[A-Za-z0-9_-]{8,}"  # API keys, Junction refresh tokens
+    r"|eyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*"  # JWTs
+    r"|(?<![0-9A-Fa-f])[0-9A-Fa-f]{72}(?![0-9A-Fa-f])"  # Elixir refresh tokens
+    r"|REIKEY:[0-9A-Fa-f-]{32,36}"
+    r"|(?<=://)[^\s/@]+:[^\s@]+(?=@)",  # user:password of a URL
+    re.IGNORECASE,
+)
+_DEPTH = 6
+"""Deeper values are dropped, whatever they hold."""
+
+_request_id: ContextVar[str] = ContextVar("request_id")
+
+
+def configure(log_format: Literal["json", "console"], *, level: int = logging.INFO) -> None:
+    """Send every log of this process down the pipe, to stderr, from *level* on; libraries from `WARNING` on."""
+    structlog.configure(
+        processors=[
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
+            _name,
+            structlog.processors.format_exc_info,
+            _scrub,
+            _as_json if log_format == "json" else _as_line,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=_Stderr,
+        cache_logger_on_first_use=False,
+    )
+    logging.root.handlers = [_Funnel()]
+    logging.root.setLevel(max(level, logging.WARNING))
+    logging.getLogger("uvicorn").setLevel(level)
+
+
+class AccessLog:
+    """Gives each request an id and leaves one line for it: the route's template, never the URL, status and duration.
+
+    It wraps the whole application, so that a 500 has its line and its id too. The caller's own `X-Request-Id` is kept
+    where it is one plain word.
+    """
+
+    def __init__(self, app: ASGIApp, *, mint: Mint | None = None) -> None:
+        self.app = app
+        self._mint = mint or Mint()
+        self._log = structlog.get_logger("gatepass.access")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        request_id = self._id_of(scope)
+        status = 0
+
+        async def noting(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)[HEADER] = request_id
+            await send(message)
+
+        marker = _request_id.set(request_id)
+        began = time.perf_counter()
+        try:
+            await self.app(scope, receive, noting)
+        finally:
+            self._log.info(
+                "request",
+                method=scope["method"],
+                route=getattr(scope.get("route"), "path", None),
+                status=status or None,
+                ms=round((time.perf_counter() - began) * 1000, 1),
+            )
+            _request_id.reset(marker)
+
+    def _id_of(self, scope: Scope) -> str:
+        for name, value in scope["headers"]:
+            if name == b"x-request-id" and REQUEST_ID.fullmatch(value):
+                given: str = value.decode()
+                return given
+        return self._mint.bytes(8).hex()
+
+
+class _Stderr:
+    """Where rendered lines go: looked up at each write, for whoever captures stderr."""
+
+    def __init__(self, name: str = "") -> None:
+        self.name = name
+
+    def _write(self, line: str) -> None:
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()
+
+    debug = info = warning = error = critical = exception = msg = _write
+
+
+class _Funnel(logging.Handler):
+    """Hands the records of `logging` to the pipe."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            structlog.get_logger(record.name).log(record.levelno, record.getMessage(), exc_info=record.exc_info)
+        except Exception:
+            self.handleError(record)
+
+
+def _name(logger: Any, method: str, event: EventDict) -> EventDict:
+    event["level"] = "error" if method == "exception" else method
+    event["logger"] = logger.name
+    if request_id := _request_id.get(""):
+        event["request"] = request_id
+    return event
+
+
+def _scrub(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    """The one point of redaction: by the name of a value, and by its shape."""
+    return {name: _scrubbed(name, value) for name, value in event.items()}
+
+
+def _scrubbed(name: str, value: Any, depth: int = 0) -> Any:
+    if value is None or value is True or value is False:
+        return value
+    if is_secret_name(name):
+        return REDACTED
+    if isinstance(value, int | float):
+        return value
+    if isinstance(value, str):
+        return _SECRETS.sub(REDACTED, value)
+    if depth == _DEPTH:
+        return REDACTED
+    if isinstance(value, Mapping):
+        return {_SECRETS.sub(REDACTED, str(key)): _scrubbed(str(key), item, depth + 1) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_scrubbed(name, item, depth + 1) for item in value]
+    return _SECRETS.sub(REDACTED, str(value))
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether a value of this name is a secret: `refreshToken` and `api_key` are, `key_id` and `code_length` are not."""
+    if name in _judged:
+        return _judged[name]
+    words = [word.lower() for word in _WORD.findall(name)]
+    verdict = any(map(_SECRET_WORDS.fullmatch, words)) and not any(map(_HARMLESS_WORDS.fullmatch, words))
+    if len(_judged) < 1000:
+        _judged[name] = verdict
+    return verdict
+
+
+_judged: dict[str, bool] = {}
+
+
+def _as_json(_logger: Any, _method: str, event: EventDict) -> str:
+    return json.dumps(event, separators=(",", ":"))
+
+
+def _as_line(_logger: Any, _method: str, event: EventDict) -> str:
+    """`12:41:33 info    gatepass.access  request  method=GET status=200`; a traceback follows, indented."""
+    at, level, name = event.pop("at"), event.pop("level"), event.pop("logger")
+    said, traceback = event.pop("event", ""), event.pop("exception", "")
+    event.pop("exc_info", None)
+    rest = "".join(f" {_plain(key)}={_plain(value)}" for key, value in event.items() if value is not None)
+    trail = "".join(f"\n    | {_printable(line)}" for line in traceback.splitlines())
+    return f"{at[11:19]} {level:<7} {name}: {_printable(str(said))}{rest}{trail}"
+
+
+def _plain(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text if text.isprintable() and " " not in text and text else json.dumps(text)
+
+
+def _printable(text: str) -> str:
+    return text if text.isprintable() else json.dumps(text)[1:-1]

@@ -1,0 +1,63 @@
+"""The command line: `gatepass`, also `python -m gatepass`.
+
+Every command is thin over one core verb and lives in the module of its name. Modules import typer and little else at
+the top, and the server inside their functions: so `gatepass --help` and a mistyped option answer at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from gatepass import __version__
+from gatepass.cli import dev, init, keys, migrate, serve, sessions, teams, users
+from gatepass.cli.output import Failure, examples
+
+app = typer.Typer(
+    name="gatepass",
+    help="Gatepass: a self-hosted auth server for mobile apps.",
+    epilog=examples("gatepass dev", "gatepass teams create --name Acme --json"),
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.command("dev", epilog=dev.EXAMPLES)(dev.dev)
+app.command("serve", epilog=serve.EXAMPLES)(serve.serve)
+app.command("init", epilog=init.EXAMPLES)(init.init)
+for group in (migrate, teams, keys, users, sessions):
+    app.add_typer(group.app)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"gatepass {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def _gatepass(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and stop.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Gatepass: a self-hosted auth server for mobile apps."""
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line. The exit code: 0 done, 1 could not be done, 2 asked or configured wrongly."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        code = app(args=given, prog_name="gatepass", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except typer.Abort:
+        return Failure("stopped", "run it again to go on", code=1).show(as_json=False)
+    except Exception as error:
+        from gatepass.cli.failures import understand
+
+        return understand(error).show(as_json="--json" in given)

@@ -1,0 +1,115 @@
+"""A server process: its socket, its signals, its workers."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import closing
+from typing import Any
+
+import uvicorn
+from uvicorn.supervisors import Multiprocess
+
+from gatepass.cli.output import Failure
+
+GRACE = 10
+"""Seconds for requests under way when the server is told to stop."""
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket bound to *host* and *port*; port 0 takes a free one. Raises Failure where that cannot be."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except OSError:
+        raise Failure(f"{host} is no address of this host", "name another with --host") from None
+    bound = socket.socket(family, kind, protocol)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind(address)
+        bound.listen(2048)
+    except OSError as error:
+        bound.close()
+        raise Failure(
+            f"port {port} on {host} cannot be used: {error.strerror}", "take another with --port, or stop who has it"
+        ) from None
+    bound.set_inheritable(True)
+    return bound
+
+
+def config(app: Any, *, workers: int = 1, factory: bool = False) -> uvicorn.Config:
+    """uvicorn as Gatepass runs it: it believes no proxy headers (wiring does, of trusted proxies) and hides its name."""
+    return uvicorn.Config(
+        app,
+        factory=factory,
+        workers=workers,
+        http="httptools",
+        loop="uvloop",
+        proxy_headers=False,
+        server_header=False,
+        access_log=False,
+        log_config=None,
+        timeout_graceful_shutdown=GRACE,
+    )
+
+
+class _Announcing(uvicorn.Server):
+    """Runs *ready* once the application has started."""
+
+    def __init__(self, served: uvicorn.Config, ready: Callable[[], Awaitable[None]] | None) -> None:
+        super().__init__(served)
+        self._ready = ready
+        self.failure: BaseException | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started and self._ready is not None:
+            self._announcing = asyncio.ensure_future(self._ready())
+            self._announcing.add_done_callback(self._announced)
+
+    def _announced(self, task: asyncio.Future[None]) -> None:
+        if not task.cancelled() and (failure := task.exception()) is not None:
+            self.failure = failure
+            self.should_exit = True
+
+
+def run(served: uvicorn.Config, bound: socket.socket, *, ready: Callable[[], Awaitable[None]] | None = None) -> None:
+    """Serve until told to stop; SIGTERM and Ctrl-C are a normal end. Raises Failure when the server never started,
+    and whatever *ready* raised."""
+    stop_politely()
+    with closing(bound):
+        if served.workers > 1:
+            Multiprocess(served, [bound]).run()
+            return
+        server = _Announcing(served, ready)
+        try:
+            server.run([bound])
+        except SystemExit as end:
+            if end.code:
+                raise Failure("the server did not start", "the log above says why") from None
+            raise
+        if server.failure is not None:
+            raise server.failure
+        if not server.started:
+            raise Failure("the server did not start", "the log above says why")
+
+
+def stop_politely() -> None:
+    """End this process in good order, with exit code 0, when it is told to stop outside of uvicorn's own handling."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))
+
+
+async def answers(port: int) -> bool:
+    """Whether the server on *port* of the loopback interface says that it is ready, asked over a real connection."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(f"GET /readyz HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n".encode())
+        await writer.drain()
+        return b" 200 " in await reader.readline()
+    finally:
+        writer.close()

@@ -1,0 +1,58 @@
+"""`gatepass serve`: the server for production, as the environment describes it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gatepass.cli.output import Failure, examples, note
+
+if TYPE_CHECKING:
+    from gatepass.settings import Settings
+
+EXAMPLES = examples("gatepass serve --host 0.0.0.0 --workers 4")
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on.")] = 8000,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="How many processes.")] = 1,
+) -> None:
+    """Start the server, configured by GATEPASS_ variables and .env.
+
+    Refuses to start with settings that are unfit for production, or on a database of another version.
+    """
+    import asyncio
+
+    from gatepass.adapters import logs
+    from gatepass.cli import running
+    from gatepass.main import unfit
+    from gatepass.settings import environment, load, misspelt
+
+    settings = load()
+    if reasons := unfit(settings):
+        raise Failure("; ".join(reasons), "correct the environment or .env, then start again", code=2)
+    for variable in misspelt(environment()):
+        note(f"warning: {variable} is no setting of Gatepass and does nothing")
+    logs.configure(settings.log_format)
+    asyncio.run(_check_schema(settings))
+    bound = running.listen(host, port)
+    print(f"Gatepass serves on http://{host}:{bound.getsockname()[1]} for {settings.public_url}", flush=True)
+    running.run(running.config("gatepass.main:from_environment", workers=workers, factory=True), bound)
+
+
+async def _check_schema(settings: Settings) -> None:
+    from gatepass.adapters import migrations
+    from gatepass.wiring import Runtime
+
+    runtime = Runtime(settings)
+    try:
+        current = await runtime.read(lambda unit: migrations.current(unit.db))
+    finally:
+        await runtime.close()
+    if current != migrations.head():
+        state = (
+            "the database is empty" if current is None else f"the database schema is at {current}, not at this build's"
+        )
+        raise Failure(state, "run: gatepass migrate up", code=2)
