@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import Any
+from urllib.parse import urlsplit
 
 import structlog
 from fastapi import FastAPI, Request, Response
@@ -14,14 +16,17 @@ from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gatepass import __version__
+from gatepass.adapters import logs
 from gatepass.adapters.clock import Clock
 from gatepass.adapters.mail import Postman
+from gatepass.adapters.mail.mime import Sender
+from gatepass.adapters.mail.smtp import SmtpPostman, SmtpServer
 from gatepass.adapters.mail.to_inbox import InboxPostman
 from gatepass.adapters.worker import Worker
 from gatepass.core.errors import InputRefused, NotFound, Refusal
 from gatepass.core.mint import Mint
 from gatepass.settings import Settings, load
-from gatepass.surfaces import admin, elixir, health
+from gatepass.surfaces import admin, docs, elixir, health
 from gatepass.wiring import Fault, MethodNotAllowed, PayloadTooLarge, Runtime
 
 log = structlog.get_logger("gatepass")
@@ -46,7 +51,7 @@ def create_app(
 ) -> FastAPI:
     """The whole server as one ASGI application. Its lifespan starts the worker and closes the database."""
     runtime = Runtime(settings, clock=clock, mint=mint)
-    postman = postman or InboxPostman(runtime.transact, code_in_subject=settings.code_in_subject)
+    postman = postman or _postman(settings, runtime)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -57,6 +62,7 @@ def create_app(
             else:
                 yield
         finally:
+            await postman.close()
             await runtime.close()
 
     app = FastAPI(
@@ -66,18 +72,32 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        generate_unique_id_function=docs.operation_id,
         telemetry={"tracing": False, "metrics": False, "logs": False},
         lifespan=lifespan,
     )
     app.state.runtime = runtime
     app.state.postman = postman
-    for surface in (elixir, admin, health):
+    for surface in (elixir, admin, health, docs):
         app.include_router(surface.router)
     for kind in (Refusal, HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(kind, _spell)
     app.add_middleware(EitherSlash)
     _describe(app)
     return app
+
+
+def _postman(settings: Settings, runtime: Runtime) -> Postman:
+    """Where mail goes: to the SMTP server that the settings name, else to the inbox."""
+    if settings.smtp_url is None:
+        return InboxPostman(runtime.transact, code_in_subject=settings.code_in_subject, prints_codes=settings.test_mode)
+    return SmtpPostman(
+        SmtpServer.parse(settings.smtp_url.get_secret_value()),
+        Sender.parse(settings.mail_from),
+        runtime.clock,
+        greets_as=urlsplit(settings.public_url).hostname or "localhost",
+        code_in_subject=settings.code_in_subject,
+    )
 
 
 async def _spell(request: Request, error: Exception) -> Response:
@@ -136,25 +156,43 @@ class EitherSlash:
         if scope["type"] == "http" and len(path := scope["path"]) > 1 and path[-1] == "/":
             raw = scope.get("raw_path") or path.encode()
             if raw.endswith(b"/"):
-                scope = {**scope, "path": path[:-1], "raw_path": raw[:-1]}
+                scope["path"], scope["raw_path"] = path[:-1], raw[:-1]
         await self.app(scope, receive, send)
 
 
 def _describe(app: FastAPI) -> None:
-    """Let the OpenAPI document name the credentials of each surface."""
+    """Let the OpenAPI document say what the surfaces know of themselves; it is made once."""
     generate = app.openapi
 
+    @cache
     def openapi() -> dict[str, Any]:
-        document = generate()
-        document.setdefault("components", {})["securitySchemes"] = {
-            **elixir.SECURITY_SCHEMES,
-            **admin.SECURITY_SCHEMES,
-        }
-        return document
+        return docs.complete(
+            generate(),
+            server=app.state.runtime.settings.public_url,
+            schemes={**elixir.SECURITY_SCHEMES, **admin.SECURITY_SCHEMES},
+            schemas=admin.SCHEMAS,
+        )
 
     app.openapi = openapi  # type: ignore[method-assign]
 
 
-def from_environment() -> FastAPI:
-    """The server that the environment describes: what `gatepass serve` and any ASGI server run."""
-    return create_app(load())
+def from_environment() -> ASGIApp:
+    """The server that the environment describes: what `gatepass serve` and any ASGI server run.
+
+    Raises ValueError for settings that are unfit for production.
+    """
+    settings = load()
+    if reasons := unfit(settings):
+        raise ValueError("; ".join(reasons))
+    logs.configure(settings.log_format)
+    return logs.AccessLog(create_app(settings))
+
+
+def unfit(settings: Settings) -> list[str]:
+    """Why these settings may not serve strangers, a sentence each; empty where they may."""
+    reasons = []
+    if settings.smtp_url is None:
+        reasons.append("GATEPASS_SMTP_URL is missing: no code could reach anyone (gatepass dev needs none)")
+    if settings.test_mode:
+        reasons.append("GATEPASS_TEST_MODE is on: it is for gatepass dev only")
+    return reasons

@@ -4,6 +4,8 @@ Rows are claimed with a lease, so any number of workers may drain one outbox; a 
 the mail is tried again under the same Message-ID. A mail whose code has died is never sent. What a mail says is sealed
 under the server's secret while it waits and erased once it is settled, so a database dump holds no code.
 
+A mail that no listed secret opens any more is refused, once, and holds up no other.
+
 A decoy is queued like any mail and thrown away by the worker, so that asking costs the same for every address.
 """
 
@@ -33,6 +35,7 @@ from sqlalchemy import (
 )
 
 from gatepass.core.schema import MINUTE, SECOND, metadata
+from gatepass.core.server_secret import SealBroken
 from gatepass.core.unit import Unit
 
 _PURPOSE = "outbox"
@@ -131,41 +134,47 @@ async def claim(unit: Unit, most: int = 20) -> list[Claimed]:
             .returning(*outbox.c)
         )
     ).all()
-    decoys = [row.id for row in rows if not row.deliver]
-    if decoys:
+    await _settle(unit, State.DISCARDED, [row.id for row in rows if not row.deliver])
+    mails = [(row, _unseal(unit, row.sealed)) for row in rows if row.deliver]
+    await _settle(unit, State.REFUSED, [row.id for row, mail in mails if mail is None], "no listed secret opens it")
+    return [
+        Claimed(id=row.id, team_id=row.team_id, mail=mail, expires_at=row.expires_at, tries=row.tries)
+        for row, mail in mails
+        if mail is not None
+    ]
+
+
+def _unseal(unit: Unit, sealed: bytes | None) -> CodeMail | None:
+    """What the row says, or None where it can never be read: sealed under a secret since dropped, or damaged."""
+    try:
+        return CodeMail(**json.loads(unit.secret.open(_PURPOSE, sealed or b"")))
+    except (SealBroken, ValueError, TypeError):
+        return None
+
+
+async def _settle(unit: Unit, state: State, ids: list[UUID], failure: str | None = None) -> None:
+    if ids:
         await unit.db.execute(
             update(outbox)
-            .where(outbox.c.id.in_(decoys))
-            .values(state=State.DISCARDED.value, settled_at=unit.now, sealed=None)
+            .where(outbox.c.id.in_(ids), outbox.c.state == State.PENDING.value)
+            .values(state=state.value, settled_at=unit.now, sealed=None, last_failure=failure)
         )
-    return [
-        Claimed(
-            id=row.id,
-            team_id=row.team_id,
-            mail=CodeMail(**json.loads(unit.secret.open(_PURPOSE, row.sealed or b""))),
-            expires_at=row.expires_at,
-            tries=row.tries,
-        )
-        for row in rows
-        if row.deliver
-    ]
 
 
 async def settle(unit: Unit, claimed: Claimed, state: State, failure: str | None = None) -> None:
     """A claimed mail is done with: sent, or refused for good with a word on why. Erases what it said."""
-    await unit.db.execute(
-        update(outbox)
-        .where(outbox.c.id == claimed.id, outbox.c.state == State.PENDING.value)
-        .values(state=state.value, settled_at=unit.now, sealed=None, last_failure=failure)
-    )
+    await _settle(unit, state, [claimed.id], failure)
 
 
 async def put_back(unit: Unit, claimed: Claimed, failure: str) -> int:
-    """Try again later, doubling the wait up to a minute; the ms until then."""
+    """Try again later, doubling the wait up to a minute; the ms until then.
+
+    Who has lost its lease puts nothing back: the mail is in other hands.
+    """
     wait = int(min(_LONGEST_RETRY, _FIRST_RETRY * 2 ** (claimed.tries - 1)))
     await unit.db.execute(
         update(outbox)
-        .where(outbox.c.id == claimed.id, outbox.c.state == State.PENDING.value)
+        .where(outbox.c.id == claimed.id, outbox.c.state == State.PENDING.value, outbox.c.tries == claimed.tries)
         .values(due_at=unit.now + wait, last_failure=failure[:100])
     )
     return wait

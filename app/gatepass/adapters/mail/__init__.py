@@ -1,4 +1,4 @@
-"""Mail: what it says (compose.py), and where it goes: an SMTP server (smtp.py) or the inbox (to_inbox.py)."""
+"""Mail: what it says (compose.py), and where it goes: an SMTP server (mime.py, smtp.py) or the inbox (to_inbox.py)."""
 
 from __future__ import annotations
 
@@ -20,8 +20,12 @@ class DeliveryFailed(Exception):
 
 
 class Postman(Protocol):
-    """Carries one mail away."""
+    """Carries mails away."""
 
     async def deliver(self, claimed: Claimed) -> None:
         """Hand over one mail, well within its lease. Raises DeliveryFailed."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of whatever is held open between two mails."""
         ...

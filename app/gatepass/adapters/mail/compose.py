@@ -1,15 +1,39 @@
-"""What a mail says, in the reader's language (contract elixir, section 10)."""
+"""What a mail says, in the reader's language (contract elixir, section 10).
+
+The words of a language are one file, words/<tag>.toml; how they are set is one template for the plain part and one for
+the HTML part. In each part the code is the only run of five digits or more, and follows the word for "code", so that
+phones find it.
+"""
 
 from __future__ import annotations
 
+import re
+import tomllib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from importlib.resources import files
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from gatepass.core.outbox import Claimed
+
+FALLBACK = "en"
+_WORDS = files("gatepass.adapters.mail") / "words"
+_TEMPLATES = Environment(
+    loader=PackageLoader("gatepass.adapters.mail"),
+    autoescape=select_autoescape(["html"]),
+    undefined=StrictUndefined,
+    keep_trailing_newline=True,
+)
+_NARROW_SPACE = "\N{NARROW NO-BREAK SPACE}"
+_WORD_JOINER = "\N{WORD JOINER}"
 
 
 @dataclass(frozen=True, slots=True)
 class Composed:
-    """One mail, ready to leave or to be kept."""
+    """One mail, ready to leave or to be kept. *language* is a tag of BCP 47."""
 
     to: str
     subject: str = field(repr=False)
@@ -19,12 +43,75 @@ class Composed:
 
 
 def compose(claimed: Claimed, *, code_in_subject: bool = True) -> Composed:
-    """The mail with the code."""
+    """The mail with the code. *code_in_subject* off is for those who fear lock-screen previews."""
     mail = claimed.mail
+    language = choose(mail.locale)
+    words = words_of(language)
+    values = {
+        "code": mail.code,
+        "application": harmless(mail.application),
+        "minutes": mail.life_minutes,
+        "time": f"{datetime.fromtimestamp(mail.requested_at // 1000, UTC):%Y-%m-%d %H:%M:%S} UTC",
+    }
+    said = {name: sentence.format_map(values) for name, sentence in words.items()}
+    said["life"] = said["life_one" if mail.life_minutes == 1 else "life"]
+    shown = {
+        **said,
+        "title": said["subject_without_code"],
+        "code": mail.code,
+        "application": values["application"],
+        "language": language,
+    }
     return Composed(
-        mail.to,
-        f"{mail.code} is your {mail.application} sign-in code",
-        f"Code: {mail.code}",
-        f"<p>Code: {mail.code}</p>",
-        "en",
+        to=mail.to,
+        subject=said["subject" if code_in_subject else "subject_without_code"],
+        text=_TEMPLATES.get_template("code.txt").render(shown),
+        html=_TEMPLATES.get_template("code.html").render(shown),
+        language=language,
     )
+
+
+@cache
+def languages() -> dict[str, str]:
+    """Every language there are words for: its tag by its tag in lower case."""
+    tags = [entry.name.removesuffix(".toml") for entry in _WORDS.iterdir() if entry.name.endswith(".toml")]
+    return {tag.lower(): tag for tag in sorted(tags)}
+
+
+@cache
+def words_of(language: str) -> dict[str, str]:
+    """The sentences of one language, by name."""
+    return tomllib.loads((_WORDS / f"{language}.toml").read_text(encoding="utf-8"))
+
+
+def choose(preferred: str) -> str:
+    """The best language we have for *preferred*, tags with the best first, comma-separated (RFC 4647 section 3.4)."""
+    for tag in preferred.lower().split(","):
+        for candidate in _shorter_and_shorter(tag.strip()):
+            if candidate in languages():
+                return languages()[candidate]
+    return FALLBACK
+
+
+def _shorter_and_shorter(tag: str) -> Iterator[str]:
+    """`pt-br-x`, `pt-br`, `pt`."""
+    while tag:
+        yield tag
+        tag = tag.rpartition("-")[0]
+
+
+def harmless(name: str) -> str:
+    """A name that breaks no header, is no code and no link.
+
+    Long numbers are grouped (`12 345`), and what a mail program would make a link of is held apart by characters
+    nobody sees.
+    """
+    printable = " ".join("".join(letter if letter.isprintable() else " " for letter in name).split())
+    grouped = re.sub(r"\d{5,}", lambda run: _in_threes(run[0]), printable)
+    return re.sub(r"(?<=\w)(\.|@|://)(?=\w)", rf"\1{_WORD_JOINER}", grouped)
+
+
+def _in_threes(digits: str) -> str:
+    first = len(digits) % 3
+    groups = [digits[:first], *(digits[start : start + 3] for start in range(first, len(digits), 3))]
+    return _NARROW_SPACE.join(group for group in groups if group)

