@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import ColumnElement, and_, delete, or_, select, update
+from sqlalchemy.exc import IntegrityError
 
 from gatepass.core import audit, sessions, sign_in_tokens
 from gatepass.core.errors import Conflict, NotFound, UserDeleted
+from gatepass.core.ids import find_id
 from gatepass.core.schema import DAY
 from gatepass.core.unit import Unit
-from gatepass.core.users import User, of, users
+from gatepass.core.users import User, find_by_client_user_id, of, users
 
 GRACE = 7 * DAY
 
@@ -51,24 +53,28 @@ async def undelete_user(
         .limit(1)
         .with_for_update()
     )
-    query = query.where(users.c.id == user_id if user_id is not None else users.c.client_user_id == client_user_id)
+    query = query.where(users.c.id == user_id if user_id is not None else _goes_by(client_user_id or ""))
     row = (await unit.db.execute(query)).one_or_none()
     if row is None:
         raise NotFound("user")
-    for name in ("client_user_id", "email_identity"):
-        value = row._mapping[name]
-        if value is None:
-            continue
-        taken = await unit.db.scalar(
-            select(users.c.id).where(users.c.team_id == team_id, users.c[name] == value, users.c.deleted_at.is_(None))
-        )
-        if taken is not None:
-            raise Conflict(f"a living user has this {name}")
-    restored = await unit.db.execute(
-        update(users).where(users.c.id == row.id).values(deleted_at=None).returning(*users.c)
-    )
+    clash = Conflict("a living user has this client_user_id or address")
+    if await find_by_client_user_id(unit, team_id, row.client_user_id or str(row.id)) is not None:
+        raise clash
+    statement = update(users).where(users.c.id == row.id).values(deleted_at=None).returning(*users.c)
+    try:
+        async with unit.db.begin_nested():
+            restored = (await unit.db.execute(statement)).one()
+    except IntegrityError:
+        raise clash from None
     await audit.record(unit, audit.Event.USER_UNDELETED, team_id=team_id, user_id=row.id)
-    return of(restored.one()._mapping)
+    return of(restored._mapping)
+
+
+def _goes_by(client_user_id: str) -> ColumnElement[bool]:
+    """Whom the customer called so; who has no such name goes by the user id."""
+    named = users.c.client_user_id == client_user_id
+    user_id = find_id(client_user_id)
+    return named if user_id is None else or_(named, and_(users.c.client_user_id.is_(None), users.c.id == user_id))
 
 
 async def purge_users(unit: Unit, most: int = 100) -> int:

@@ -32,10 +32,12 @@ from sqlalchemy import (
     tuple_,
     update,
 )
+from sqlalchemy.exc import IntegrityError
 
 from gatepass.core import audit, sessions
 from gatepass.core.addresses import Address
 from gatepass.core.errors import ClientUserIdTaken, Conflict, InputRefused, NotFound, UserDeleted
+from gatepass.core.ids import find_id
 from gatepass.core.schema import metadata, upsert
 from gatepass.core.unit import Unit
 
@@ -203,6 +205,8 @@ async def create(
     Raises ClientUserIdTaken, Conflict when the mailbox or id is taken in this team, InputRefused.
     """
     _check_client_user_id(client_user_id)
+    if client_user_id is not None and find_id(client_user_id) is not None:
+        await _see_that_it_is_free(unit, team_id, client_user_id)
     user = await _insert(
         unit,
         team_id,
@@ -225,7 +229,7 @@ def _check_client_user_id(client_user_id: str | None) -> None:
         raise InputRefused("client_user_id", "has 1 to 512 characters")
 
 
-def _stamped(unit: Unit, profile: Mapping[str, str | None]) -> dict[str, object]:
+def _stamped(unit: Unit, profile: Mapping[str, object]) -> dict[str, object]:
     """*profile* with the instants at which its zone and birth date were set."""
     stamped: dict[str, object] = dict(profile)
     for name, changed_at in (
@@ -250,10 +254,17 @@ async def find_by_client_user_id(unit: Unit, team_id: UUID, client_user_id: str)
     ).one_or_none()
     if row is not None:
         return of(row._mapping)
-    with suppress(ValueError):
-        user = await find(unit, team_id, UUID(client_user_id))
+    if (user_id := find_id(client_user_id)) is not None:
+        user = await find(unit, team_id, user_id)
         return user if user is not None and user.client_user_id is None else None
     return None
+
+
+async def _see_that_it_is_free(unit: Unit, team_id: UUID, client_user_id: str, *, but_for: UUID | None = None) -> None:
+    """See that no living user goes by that name, the ones included that go by their id. Raises ClientUserIdTaken."""
+    taken = await find_by_client_user_id(unit, team_id, client_user_id)
+    if taken is not None and taken.id != but_for:
+        raise ClientUserIdTaken(taken.id, taken.created_at)
 
 
 async def _insert(
@@ -331,15 +342,27 @@ async def list_after(unit: Unit, team_id: UUID, last: User | None, limit: int) -
 
 
 async def change(unit: Unit, team_id: UUID, user_id: UUID, **changes: object) -> User:
-    """Set any of nickname, picture, roles, wallets, test_user. Raises NotFound."""
-    row = (
-        await unit.db.execute(
-            update(users)
-            .where(users.c.id == user_id, users.c.team_id == team_id, users.c.deleted_at.is_(None))
-            .values(changes)
-            .returning(*users.c)
-        )
-    ).one_or_none()
+    """Set any of nickname, picture, roles, wallets, test_user, client_user_id, fallback_time_zone,
+    fallback_birth_date, ingestion_start, ingestion_end.
+
+    Raises NotFound, ClientUserIdTaken, InputRefused.
+    """
+    name = changes.get("client_user_id")
+    if isinstance(name, str):
+        _check_client_user_id(name)
+        await _see_that_it_is_free(unit, team_id, name, but_for=user_id)
+    statement = (
+        update(users)
+        .where(users.c.id == user_id, users.c.team_id == team_id, users.c.deleted_at.is_(None))
+        .values(_stamped(unit, changes))
+        .returning(*users.c)
+    )
+    try:
+        async with unit.db.begin_nested():
+            row = (await unit.db.execute(statement)).one_or_none()
+    except IntegrityError:
+        await _see_that_it_is_free(unit, team_id, str(name), but_for=user_id)
+        raise
     if row is None:
         raise NotFound("user")
     await audit.record(
