@@ -36,9 +36,20 @@ def head() -> str:
     return revision
 
 
+@cache
+def _known() -> frozenset[str]:
+    return frozenset(script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions())
+
+
 async def current(db: AsyncConnection) -> str | None:
     """The revision that the database is at; None for an empty one."""
     return await db.run_sync(lambda connection: MigrationContext.configure(connection).get_current_revision())
+
+
+async def is_behind(db: AsyncConnection) -> bool:
+    """Whether the database lacks what this build wants. One that a newer build migrated is ahead, and serves both."""
+    revision = await current(db)
+    return revision != head() and (revision is None or revision in _known())
 
 
 async def is_current(db: AsyncConnection) -> bool:

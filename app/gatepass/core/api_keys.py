@@ -209,21 +209,22 @@ async def list_keys(unit: Unit, team_id: UUID) -> list[ApiKey]:
     return [_of(row._mapping) for row in rows]
 
 
-async def revoke(unit: Unit, key_id: UUID) -> ApiKey:
+async def revoke(unit: Unit, key_id: UUID, *, team_id: UUID | None = None) -> ApiKey:
     """From this commit on the key opens nothing. Sessions stay: they belong to the team, not to a key.
 
-    Revoking twice is the same as once. Raises NotFound.
+    Revoking twice is the same as once. Raises NotFound, also for another team's than *team_id*, if given.
     """
+    this = [api_keys.c.id == key_id, *([api_keys.c.team_id == team_id] if team_id is not None else [])]
     row = (
         await unit.db.execute(
             update(api_keys)
-            .where(api_keys.c.id == key_id, api_keys.c.revoked_at.is_(None))
+            .where(*this, api_keys.c.revoked_at.is_(None))
             .values(revoked_at=unit.now)
             .returning(*api_keys.c)
         )
     ).one_or_none()
     if row is None:
-        row = (await unit.db.execute(select(api_keys).where(api_keys.c.id == key_id))).one_or_none()
+        row = (await unit.db.execute(select(api_keys).where(*this))).one_or_none()
         if row is None:
             raise NotFound("key")
         return _of(row._mapping)

@@ -177,7 +177,10 @@ async def userinfo(call: InCall) -> Response:
     return wire.success(wire.UserInfo.of(await call.read(call.bearer)))
 
 
-@router.get("/auth/v2/dev/reikey", **documented(wire.Reikey, Forbidden))
+@router.get(
+    "/auth/v2/dev/reikey",
+    **documented(wire.Reikey, Forbidden, query={"playerId": "The test user to sign in; else the application's owner."}),
+)
 async def make_reikey(call: InCall, request: Request) -> Response:
     """With a development key, make a one-time key for the application's owner or a test user (S2)."""
 
@@ -200,7 +203,9 @@ async def redeem_reikey(call: InCall, reikey: str) -> Response:
     return wire.success(wire.AccountCredentials(**call.bundle(grant), user=account))
 
 
-@router.get("/auth/v2/session/closerei/{reikey}", **documented(wire.Closed, Forbidden, bearer=True))
+@router.get(
+    "/auth/v2/session/closerei/{reikey}", name="close_reikey_by_get", **documented(wire.Closed, Forbidden, bearer=True)
+)
 @router.post("/auth/v2/session/closerei/{reikey}", **documented(wire.Closed, Forbidden, bearer=True))
 async def close_reikey(call: InCall, reikey: str) -> Response:
     """Close a desktop session (S4). The documentation says POST, a shipped client sends GET (D27)."""
