@@ -165,6 +165,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_sessions")),
     )
     with op.batch_alter_table("sessions", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_sessions_ended_at",
+            ["ended_at"],
+            unique=False,
+            sqlite_where=sa.text("ended_at IS NOT NULL AND surface = 'junction' AND end_cause <> 'team_gone'"),
+            postgresql_where=sa.text("ended_at IS NOT NULL AND surface = 'junction' AND end_cause <> 'team_gone'"),
+        )
         batch_op.create_index(batch_op.f("ix_sessions_user_id"), ["user_id"], unique=False)
 
     op.create_table(
@@ -316,6 +323,11 @@ def downgrade() -> None:
     op.drop_table("sign_in_tokens")
     with op.batch_alter_table("sessions", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_sessions_user_id"))
+        batch_op.drop_index(
+            "ix_sessions_ended_at",
+            sqlite_where=sa.text("ended_at IS NOT NULL AND surface = 'junction' AND end_cause <> 'team_gone'"),
+            postgresql_where=sa.text("ended_at IS NOT NULL AND surface = 'junction' AND end_cause <> 'team_gone'"),
+        )
 
     op.drop_table("sessions")
     with op.batch_alter_table("qr_codes", schema=None) as batch_op:

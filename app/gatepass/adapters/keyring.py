@@ -43,9 +43,11 @@ class Keyring:
         copy = self._rings.get((ring, scope))
         if copy is None or not 0 <= now - copy.read_at < FRESH:
             keys = await self._read(lambda unit: signing_keys.keys_of(unit, ring, scope))
-            if len(self._rings) >= _MOST_RINGS:
-                self._rings.clear()
-            copy = self._rings[ring, scope] = _Copy(keys, now)
+            copy = _Copy(keys, now)
+            if keys:  # an empty ring is not remembered: the first key made elsewhere counts here at once
+                if len(self._rings) >= _MOST_RINGS:
+                    self._rings.clear()
+                self._rings[ring, scope] = copy
         return copy.keys
 
     async def signer(self, ring: Ring, scope: UUID = DEPLOYMENT) -> SigningKey:
@@ -66,7 +68,7 @@ class Keyring:
         return {key.kid: key.public for key in await self.keys(ring, scope) if key.verifies(now)}
 
     async def rotate(self, ring: Ring, scope: UUID = DEPLOYMENT, *, at_once: bool = False) -> SigningKey:
-        """Publish a new key for *ring*. Raises Unavailable when another process rotated it at the same moment."""
+        """Publish a new key for *ring*, behind any that another process publishes meanwhile. Raises Unavailable."""
         await self.signer(ring, scope)
         while True:
             fresh = await asyncio.to_thread(signing_keys.generate, ring, scope)

@@ -178,10 +178,20 @@ async def authenticate_user(
     A bound token needs a proof by its key for this very request (RFC 9449 section 7.1).
     Raises AccessTokenInvalid, AccessTokenExpired, AccessTokenDead, UserBanned, DpopRefused.
     """
-    claims = verified_user_claims(unit.policy, presented, keys, unit.now)
-    bearer = await _bearer(unit, claims, sessions.c.surface == Surface.JUNCTION.value)
+    bearer = await inspect(unit, presented, keys)
     await dpop.require(unit, bearer.session.jkt, proof, access_token=presented)
     return bearer
+
+
+async def inspect(unit: Unit, presented: str | None, keys: dict[str, Any], *, team_id: UUID | None = None) -> Bearer:
+    """The user and session behind a Junction token that someone else received and asks about (RFC 7662).
+
+    Whoever received it has seen to its proof of possession. With *team_id*, other teams' tokens are strangers'.
+    Raises AccessTokenInvalid, AccessTokenExpired, AccessTokenDead, UserBanned.
+    """
+    claims = verified_user_claims(unit.policy, presented, keys, unit.now)
+    within = [sessions.c.team_id == team_id] if team_id is not None else []
+    return await _bearer(unit, claims, sessions.c.surface == Surface.JUNCTION.value, *within)
 
 
 def team_named_by(policy: Policy, presented: str | None, keys: dict[str, Any], now: int) -> UUID:

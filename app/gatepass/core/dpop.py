@@ -9,8 +9,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import jwt
 from sqlalchemy import BigInteger, Column, LargeBinary, Named, Table, TypedColumns
@@ -24,6 +26,10 @@ from gatepass.core.unit import Unit
 ALGORITHMS = ("ES256", "RS256", "EdDSA")
 FRESH = MINUTE
 """How far a proof's `iat` may lie from our clock, either way, in ms."""
+_JTI = re.compile(r"[\x20-\x7e]{1,512}")
+_UNRESERVED = re.compile(r"[A-Za-z0-9._~-]")
+_ESCAPED = re.compile(r"%([0-9A-Fa-f]{2})")
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 _THUMBPRINT_MEMBERS = {"EC": ("crv", "kty", "x", "y"), "RSA": ("e", "kty", "n"), "OKP": ("crv", "kty", "x")}
 _PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 
@@ -55,15 +61,15 @@ async def prove(unit: Unit, request: Request, *, access_token: str | None = None
         algorithm, jwk = header.get("alg"), header.get("jwk")
         if header.get("typ") != "dpop+jwt" or algorithm not in ALGORITHMS or not isinstance(jwk, dict):
             raise DpopRefused("header")
-        if header.keys() - {"typ", "alg", "jwk"} or _PRIVATE_MEMBERS & jwk.keys():
-            raise DpopRefused("a header member that a proof has no use for")
+        if "crit" in header or _PRIVATE_MEMBERS & jwk.keys():
+            raise DpopRefused("an extension, or a private key")
         claims = jws.decode(request.proof, _public_key(jwk, algorithm), algorithm)
     except jws.NotOurs as error:
         raise DpopRefused(str(error)) from error
     jti, issued_at = claims.get("jti"), claims.get("iat")
-    if not (isinstance(jti, str) and 1 <= len(jti) <= 512) or type(issued_at) is not int:
+    if not (isinstance(jti, str) and _JTI.fullmatch(jti)) or type(issued_at) is not int:
         raise DpopRefused("jti or iat")
-    if claims.get("htm") != request.method or claims.get("htu") != request.url:
+    if claims.get("htm") != request.method or not same_url(claims.get("htu"), request.url):
         raise DpopRefused("made for another request")
     if abs(unit.now - issued_at * SECOND) > FRESH:
         raise DpopRefused("not fresh")
@@ -96,12 +102,41 @@ async def _spend(unit: Unit, thumbprint: str, jti: str, issued_at: int) -> None:
         raise DpopRefused("used before")
 
 
+def same_url(presented: object, ours: str) -> bool:
+    """Whether `htu` names our URL once both are normalised (RFC 9449 section 4.3; RFC 3986 sections 6.2.2 and 6.2.3).
+
+    Query and fragment do not count; nor does one trailing slash, which no path here minds.
+    """
+    return isinstance(presented, str) and (found := _normalised(presented)) is not None and found == _normalised(ours)
+
+
+def _normalised(url: str) -> tuple[str, str, int | None, str] | None:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return None
+    if parts.username is not None or not parts.hostname:
+        return None
+    return (
+        parts.scheme,
+        parts.hostname,
+        port or _DEFAULT_PORTS.get(parts.scheme),
+        _ESCAPED.sub(_unescaped, parts.path).removesuffix("/"),
+    )
+
+
+def _unescaped(escape: re.Match[str]) -> str:
+    character = chr(int(escape[1], 16))
+    return character if _UNRESERVED.fullmatch(character) else escape[0].upper()
+
+
 def _public_key(jwk: dict[str, Any], algorithm: str) -> Any:
     try:
         key = jwt.PyJWK.from_dict(jwk, algorithm)
     except (jwt.PyJWTError, ValueError, TypeError, KeyError) as error:
         raise DpopRefused("no public key") from error
-    if jwk.get("kty") == "RSA" and getattr(key.key, "key_size", 0) not in range(2048, 8193):
+    if jwk["kty"] == "RSA" and getattr(key.key, "key_size", 0) not in range(2048, 4097):
         raise DpopRefused("an RSA key of that size")
     return key.key
 

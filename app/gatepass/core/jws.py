@@ -15,7 +15,7 @@ from typing import Any
 import jwt
 from jwt.types import Options
 
-_COMPACT = re.compile(r"[A-Za-z0-9_-]{2,1024}\.[A-Za-z0-9_-]{2,8192}\.[A-Za-z0-9_-]{2,1024}")
+_COMPACT = re.compile(r"[A-Za-z0-9_-]{2,2048}\.[A-Za-z0-9_-]{2,8192}\.[A-Za-z0-9_-]{2,1024}")
 _SIGNATURE_ONLY: Options = {
     "verify_exp": False,
     "verify_iat": False,

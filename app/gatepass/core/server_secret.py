@@ -67,6 +67,20 @@ class ServerSecret:
         except InvalidToken as error:
             raise SealBroken(purpose) from error
 
+    @property
+    def is_changing(self) -> bool:
+        """Whether an earlier or later secret is listed besides the first."""
+        return len(self._listed) > 1
+
+    def reseal(self, purpose: str, sealed: bytes) -> bytes | None:
+        """The same sealed under the first secret; None where it is already. Raises `SealBroken`."""
+        plain = self.open(purpose, sealed)
+        try:
+            Fernet(base64.urlsafe_b64encode(self.keys(purpose)[0])).decrypt(sealed)
+        except InvalidToken:
+            return self.seal(purpose, plain)
+        return None
+
 
 class SealBroken(Exception):
     """Nothing listed in `GATEPASS_SECRET_KEY` opens what an earlier secret sealed."""

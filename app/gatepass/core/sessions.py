@@ -16,6 +16,7 @@ from sqlalchemy import (
     BigInteger,
     Column,
     ColumnElement,
+    Index,
     Integer,
     Named,
     String,
@@ -23,6 +24,7 @@ from sqlalchemy import (
     TypedColumns,
     Uuid,
     select,
+    text,
     update,
 )
 
@@ -86,6 +88,9 @@ class _SessionColumns(TypedColumns):
 
 
 sessions = Table("sessions", metadata, _SessionColumns)
+REVOKED = text("ended_at IS NOT NULL AND surface = 'junction' AND end_cause <> 'team_gone'")
+"""Sessions whose end is told one by one to whoever verifies their tokens offline: see revocations.py."""
+Index("ix_sessions_ended_at", sessions.c.ended_at, sqlite_where=REVOKED, postgresql_where=REVOKED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -39,12 +40,14 @@ from sqlalchemy import (
 )
 
 from gatepass.core import audit
-from gatepass.core.schema import HOUR, MINUTE, metadata, upsert
+from gatepass.core.schema import HOUR, MINUTE, SECOND, metadata, upsert
 from gatepass.core.server_secret import ServerSecret, sha256
 from gatepass.core.unit import Unit
 
 PUBLISHED_BEFORE = 10 * MINUTE
 """How long a new key is in the JWKS before it signs: longer than verifiers may cache (its max-age is half of that)."""
+KNOWN_EVERYWHERE = 2 * SECOND
+"""How long until every process has read a new key: each reads its rings again when its copy is a second old."""
 LONGEST_SIGN_IN_TOKEN = HOUR
 LEEWAY = MINUTE
 DEPLOYMENT = UUID(int=0)
@@ -136,10 +139,14 @@ async def keys_of(unit: Unit, ring: Ring, scope: UUID) -> list[SigningKey]:
 
 
 def _of(secret: ServerSecret, row: dict[str, Any]) -> SigningKey:
-    private: Any = load_pem_private_key(
-        secret.open(_PURPOSE, row.pop("sealed")), password=None, unsafe_skip_rsa_key_validation=True
-    )
+    private = _opened(secret, row.pop("sealed"))
     return SigningKey(**{**row, "ring": Ring(row["ring"]), "private": private, "public": private.public_key()})
+
+
+@lru_cache(maxsize=10_000)
+def _opened(secret: ServerSecret, sealed: bytes) -> Any:
+    """The private key, parsed once per process. Raises SealBroken."""
+    return load_pem_private_key(secret.open(_PURPOSE, sealed), password=None, unsafe_skip_rsa_key_validation=True)
 
 
 def signer_of(keys: list[SigningKey], now: int) -> SigningKey | None:
@@ -154,12 +161,14 @@ async def store_first(unit: Unit, ring: Ring, scope: UUID, fresh: Fresh) -> None
 
 
 async def rotate(unit: Unit, ring: Ring, scope: UUID, fresh: Fresh, *, at_once: bool = False) -> SigningKey | None:
-    """Publish *fresh* as the ring's next key; it signs ten minutes from now, or *at_once* after a key was exposed.
+    """Publish *fresh* as the ring's next key; it signs ten minutes from now, or *at_once* in two seconds.
+
+    At once, whoever verifies with a JWKS fetched earlier refuses new tokens until it fetches that again.
 
     The key before verifies until the last token it may sign has died. None when another process rotated meanwhile.
     """
     keys = await keys_of(unit, ring, scope)
-    activates_at = unit.now if at_once else unit.now + PUBLISHED_BEFORE
+    activates_at = unit.now + (KNOWN_EVERYWHERE if at_once else PUBLISHED_BEFORE)
     life = unit.policy.junction_access_ttl if ring is Ring.ACCESS else LONGEST_SIGN_IN_TOKEN
     serial = keys[-1].serial + 1 if keys else 1
     if not await _insert(unit, ring, scope, fresh, serial=serial, activates_at=activates_at):
@@ -203,10 +212,54 @@ async def _insert(unit: Unit, ring: Ring, scope: UUID, fresh: Fresh, *, serial: 
     return inserted.one_or_none() is not None
 
 
-async def list_all(unit: Unit) -> list[SigningKey]:
-    """Every key of every ring, oldest first; for operators."""
-    rows = await unit.db.execute(select(signing_keys).order_by(signing_keys.c.ring, signing_keys.c.id))
-    return [_of(unit.secret, dict(row._mapping)) for row in rows]
+class State(StrEnum):
+    """Where a key stands: published and waiting, signing, still verifying, or past that too."""
+
+    WAITING = "waiting"
+    SIGNING = "signing"
+    RETIRING = "retiring"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A key as operators see it, its private half left sealed. Instants in ms."""
+
+    ring: Ring
+    scope: UUID
+    kid: str
+    created_at: int
+    activates_at: int
+    verifies_until: int | None
+    state: State
+
+
+async def list_all(unit: Unit, scope: UUID | None = None) -> list[Listed]:
+    """Every key of every ring, or of the rings of *scope*, oldest first; for operators."""
+    s = signing_keys.c
+    query = select(s.ring, s.scope, s.kid, s.created_at, s.activates_at, s.verifies_until)
+    if scope is not None:
+        query = query.where(s.scope == scope)
+    rows = (await unit.db.execute(query.order_by(s.ring, s.scope, s.serial))).all()
+    signing = {(row.ring, row.scope): row.kid for row in rows if row.activates_at <= unit.now}
+
+    def state(row: Any) -> State:
+        if row.kid == signing.get((row.ring, row.scope)):
+            return State.SIGNING
+        if row.activates_at > unit.now:
+            return State.WAITING
+        return State.RETIRING if unit.now < row.verifies_until else State.DEAD
+
+    return [Listed(**{**row._mapping, "ring": Ring(row.ring), "state": state(row)}) for row in rows]
+
+
+async def reseal(unit: Unit) -> int:
+    """Seal every key under the first listed secret, so that the others can be dropped; how many were not."""
+    rows = (await unit.db.execute(select(signing_keys.c.id, signing_keys.c.sealed))).all()
+    resealed = [(row.id, sealed) for row in rows if (sealed := unit.secret.reseal(_PURPOSE, row.sealed)) is not None]
+    for key_id, sealed in resealed:
+        await unit.db.execute(update(signing_keys).where(signing_keys.c.id == key_id).values(sealed=sealed))
+    return len(resealed)
 
 
 def pem_of(key: SigningKey) -> str:
