@@ -7,6 +7,7 @@ import pytest
 from gatepass.core import refresh_tokens, rotation
 from gatepass.core.audit import Event
 from gatepass.core.errors import (
+    DpopRefused,
     RefreshTokenUnknown,
     SessionEnded,
     SessionExpired,
@@ -97,13 +98,30 @@ async def test_a_foreign_caller_learns_nothing_and_ends_nothing(life: Life, fore
     assert (await life.refresh(6)).generation == 7
 
 
+# bound to a key
+
+
+async def test_a_bound_session_without_a_proof_is_refused_and_stays_as_it_is(life: Life) -> None:
+    await rotated(life, 3)
+    await life.put(jkt="0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I")
+    before = await life.row()
+    with pytest.raises(DpopRefused):
+        await life.refresh(3)
+    for generation in (2, 0, 9):
+        with pytest.raises(RefreshTokenUnknown):
+            await life.refresh(generation)
+    assert await life.row() == before
+
+
 # current
 
 
 async def test_a_current_token_that_lost_a_race_is_rotated_by_the_second_try(life: Life) -> None:
     """Nobody can win between the two statements of the slow path, for it holds the row: so it is entered directly."""
     token = refresh_tokens.parse(life.server.runtime.secret, life.token(0))
-    grant = await life.server.runtime.transact(lambda unit: rotation._explain_or_forgive(unit, token, life.audience))
+    grant = await life.server.runtime.transact(
+        lambda unit: rotation._explain_or_forgive(unit, token, life.audience, None)
+    )
     assert grant.generation == 1
     assert (await life.row()).generation == 1
 
