@@ -41,10 +41,10 @@ def _past(column: Column[Any], kept: int = 0) -> Rule:
 
 def _aged(id_column: Column[Any], at: Column[Any], kept: int) -> Rule:
     """Rows whose instant *at*, never before the one in their id, lies *kept* ms back."""
-    return Rule(id_column.table, id_column, lambda now: and_(id_column < _earliest_id(now - kept), at <= now - kept))
+    return Rule(id_column.table, id_column, lambda now: and_(id_column < _first_id(now - kept + 1), at <= now - kept))
 
 
-def _earliest_id(now: int) -> UUID:
+def _first_id(now: int) -> UUID:
     """Not after any UUIDv7 made at *now* (ms)."""
     return UUID(int=max(0, now) << 80)
 
@@ -95,7 +95,7 @@ async def walk_sessions(unit: Unit, after: UUID = BEFORE_ALL) -> Walked:
             s.c.absolute_expires_at <= unit.now - KEPT_AFTER_EXPIRY,
         ),
     )
-    youngest = _earliest_id(unit.now - min(idle_ttls.values()))
+    youngest = _first_id(unit.now - min(idle_ttls.values()) + 1)
     stretch = (
         await unit.db.scalars(select(s.c.id).where(s.c.id > after, s.c.id < youngest).order_by(s.c.id).limit(BATCH))
     ).all()
