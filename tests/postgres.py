@@ -68,10 +68,6 @@ class Cluster:
         bin_directory, user = binaries(), _unprivileged()
         data = directory / "data"
         if user:
-            for parent in (directory, *directory.parents):
-                if parent == Path("/tmp") or parent == parent.parent:
-                    break
-                parent.chmod(parent.stat().st_mode | 0o711)
             shutil.chown(directory, user)
         cluster = cls(bin_directory, data, free_port(), user)
         cluster._run(
@@ -81,6 +77,8 @@ class Cluster:
         return cluster
 
     def _run(self, program: str, *arguments: str) -> None:
+        if self.user:
+            self._let_in()
         subprocess.run(
             [str(self.bin / program), *arguments],
             user=self.user,
@@ -91,6 +89,13 @@ class Cluster:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
+
+    def _let_in(self) -> None:
+        """Open the way to the data for the other user; each time, for every starting pytest closes it again."""
+        for parent in self.data.parents:
+            if parent == Path("/tmp") or parent == parent.parent:
+                break
+            parent.chmod(parent.stat().st_mode | 0o711)
 
     def boot(self) -> None:
         """Start the server and wait until it answers."""
