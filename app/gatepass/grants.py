@@ -6,6 +6,7 @@ opened another may refresh. They differ in words only.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
@@ -13,7 +14,7 @@ from gatepass.core import limits, rotation, sign_in_tokens
 from gatepass.core.access_tokens import AccessToken
 from gatepass.core.dpop import Request as Proof
 from gatepass.core.dpop import prove
-from gatepass.core.errors import Refusal, SignInTokenInvalid
+from gatepass.core.errors import Refusal, SignInTokenInvalid, Unavailable
 from gatepass.core.limits import Budget
 from gatepass.core.refresh_tokens import RefreshToken
 from gatepass.core.schema import SECOND
@@ -21,7 +22,7 @@ from gatepass.core.sessions import Audience, Grant, Surface
 from gatepass.core.sign_in_tokens import SignInToken
 from gatepass.core.signing_keys import Ring
 from gatepass.core.unit import Caller, Unit
-from gatepass.wiring import Runtime
+from gatepass.wiring import Runtime, Work
 
 FORM_LIMIT = 16 * 1024
 FORM = "application/x-www-form-urlencoded"
@@ -30,7 +31,10 @@ REFRESH_TOKEN = "refresh_token"
 SIGN_IN_TOKEN_TYPE = "urn:junction:sign-in-token"
 ACCESS_TOKEN_TYPE = "urn:ietf:params:oauth:token-type:access_token"
 
-_JUNCTION = Audience(Surface.JUNCTION)
+AUDIENCE = Audience(Surface.JUNCTION)
+"""Where the callers of every spelling stand."""
+ANSWER_WITHIN = 8.0
+"""Seconds: one SDK waits ten for an answer (contract junction, E5)."""
 
 
 class FormRefused(Refusal):
@@ -43,6 +47,10 @@ class FormRefused(Refusal):
 
 class GrantTypeUnsupported(Refusal):
     """A `grant_type` that is not served here."""
+
+
+class TenantDiffers(SignInTokenInvalid):
+    """A good sign-in token, presented for another tenant than it names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,18 +115,18 @@ async def exchange(
 ) -> Tokens:
     """Trade a sign-in token, or the blob around it, for its session; a *proof* binds it (RFC 9449 section 5).
 
-    Raises SignInTokenInvalid, SignInTokenUsed, DpopRefused, TooManyRequests, Unavailable.
+    Raises SignInTokenInvalid, TenantDiffers, SignInTokenUsed, DpopRefused, TooManyRequests, Unavailable.
     """
     token = await verified(runtime, presented)
     if tenant is not None and tenant != token.tenant:
-        raise SignInTokenInvalid("another tenant")
+        raise TenantDiffers("another tenant")
 
     async def work(unit: Unit) -> Grant:
         await _spend(unit)
         jkt = await prove(unit, proof) if proof is not None else None
         return await sign_in_tokens.redeem(unit, token, jkt=jkt)
 
-    return await _sign(runtime, await runtime.transact(work, caller=caller), exchanged=True)
+    return await _sign(runtime, work, caller, exchanged=True)
 
 
 async def verified(runtime: Runtime, presented: str) -> SignInToken:
@@ -138,9 +146,9 @@ async def refresh(runtime: Runtime, presented: str, caller: Caller, *, proof: Pr
     """Spend a refresh token. Raises RefreshRefused, UserBanned, DpopRefused, TooManyRequests, Unavailable."""
 
     async def work(unit: Unit) -> Grant:
-        return await rotation.rotate(unit, presented, _JUNCTION, proof=proof)
+        return await rotation.rotate(unit, presented, AUDIENCE, proof=proof)
 
-    return await _sign(runtime, await runtime.transact(work, caller=caller), exchanged=False)
+    return await _sign(runtime, work, caller, exchanged=False)
 
 
 async def _spend(unit: Unit) -> None:
@@ -149,7 +157,16 @@ async def _spend(unit: Unit) -> None:
     await limits.spend(unit, Budget("token_endpoint_per_client", rates, unit.caller.address))
 
 
-async def _sign(runtime: Runtime, grant: Grant, *, exchanged: bool) -> Tokens:
-    access = runtime.signer.junction(grant, await runtime.keyring.signer(Ring.ACCESS))
+async def _sign(runtime: Runtime, work: Work[Grant], caller: Caller, *, exchanged: bool) -> Tokens:
+    """Commit *work* and sign what it granted, in time. A commit that is cut off is a lost answer, which costs nothing.
+
+    Raises Unavailable.
+    """
+    try:
+        async with asyncio.timeout(ANSWER_WITHIN):
+            grant = await runtime.transact(work, caller=caller)
+            access = runtime.signer.junction(grant, await runtime.keyring.signer(Ring.ACCESS))
+    except TimeoutError:
+        raise Unavailable("no answer in time") from None
     refresh_token = RefreshToken(grant.session_id, grant.generation).jrt(runtime.secret)
     return Tokens(grant, access, refresh_token, exchanged)

@@ -26,7 +26,7 @@ from gatepass.adapters.worker import Worker
 from gatepass.core.errors import InputRefused, NotFound, Refusal
 from gatepass.core.mint import Mint
 from gatepass.settings import Settings, load
-from gatepass.surfaces import admin, docs, elixir, health
+from gatepass.surfaces import admin, docs, elixir, health, junction
 from gatepass.wiring import Fault, MethodNotAllowed, PayloadTooLarge, Runtime
 
 log = structlog.get_logger("gatepass")
@@ -34,6 +34,12 @@ log = structlog.get_logger("gatepass")
 SURFACES: tuple[tuple[str, Callable[[Refusal], Response]], ...] = (
     ("/sdk/", elixir.spell),
     ("/admin/", admin.spell),
+    ("/auth/v1/token/", junction.spell_token),
+    ("/v1/token/", junction.spell_token),
+    ("/v1/revoke/", junction.spell_token),
+    ("/auth/", junction.spell),
+    ("/v1/", junction.spell),
+    ("/v2/", junction.spell),
     ("/", health.spell),
 )
 """Which surface spells a refusal, by the longest prefix of the path: also of 404, 405, 413 and 500."""
@@ -78,7 +84,7 @@ def create_app(
     )
     app.state.runtime = runtime
     app.state.postman = postman
-    for surface in (elixir, admin, health, docs):
+    for surface in (elixir, junction, admin, health, docs):
         app.include_router(surface.router)
     for kind in (Refusal, HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(kind, _spell)
@@ -169,8 +175,8 @@ def _describe(app: FastAPI) -> None:
         return docs.complete(
             generate(),
             server=app.state.runtime.settings.public_url,
-            schemes={**elixir.SECURITY_SCHEMES, **admin.SECURITY_SCHEMES},
-            schemas=admin.SCHEMAS,
+            schemes={**elixir.SECURITY_SCHEMES, **junction.SECURITY_SCHEMES, **admin.SECURITY_SCHEMES},
+            schemas=(*junction.SCHEMAS, *admin.SCHEMAS),
         )
 
     app.openapi = openapi  # type: ignore[method-assign]

@@ -82,7 +82,8 @@ class Reader:
         return [Group(tag, _anchor(tag), tuple(found)) for tag, found in by_tag.items()]
 
     def _operation(self, method: str, path: str, operation: dict[str, Any]) -> Operation:
-        credentials = tuple(name for names in operation.get("security", []) for name in names)
+        ways = [tuple(names) for names in operation.get("security", [])]
+        credentials, first_way = tuple(name for way in ways for name in way), ways[0] if ways else ()
         media = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
         return Operation(
             id=operation["operationId"],
@@ -96,7 +97,7 @@ class Reader:
             ),
             body=self._members(media["schema"]) if media else (),
             answers=tuple(self._answer(status, answer) for status, answer in sorted(operation["responses"].items())),
-            curl=self._curl(method, path, credentials, self.example(media["schema"]) if media else None),
+            curl=self._curl(method, path, first_way, self.example(media["schema"]) if media else None),
         )
 
     def _members(self, schema: Schema) -> tuple[Field, ...]:

@@ -1,0 +1,8 @@
+"""The Junction dialect: users of a customer's backend, sign-in tokens, refresh (`docs/contracts/junction.md`)."""
+
+from gatepass.surfaces.junction.documentation import SCHEMAS, SECURITY_SCHEMES
+from gatepass.surfaces.junction.refusals import spell
+from gatepass.surfaces.junction.router import router
+from gatepass.surfaces.junction.token_refusals import spell_token
+
+__all__ = ["SCHEMAS", "SECURITY_SCHEMES", "router", "spell", "spell_token"]
