@@ -55,6 +55,8 @@ class PostOffice:
     envelopes: list[Envelope] = field(default_factory=list)
     sessions: list[Session] = field(default_factory=list)
     connections: int = 0
+    quit: int = 0
+    """How many took their leave."""
     receiving: asyncio.Event = field(default_factory=asyncio.Event)
     """Set while a mail has come and is not answered yet."""
     _server: asyncio.Server | None = None
@@ -122,6 +124,10 @@ class PostOffice:
         if self.rcpt == FINE:
             envelope.rcpt_tos.append(address)
         return f"{self.rcpt} <{address}>"
+
+    async def handle_QUIT(self, _server: SMTP, _session: Session, _envelope: Envelope) -> str:
+        self.quit += 1
+        return "221 bye"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         self.receiving.set()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from email.message import EmailMessage
 from pathlib import Path
@@ -13,13 +15,18 @@ import pytest
 from sqlalchemy import select
 from structlog.testing import capture_logs
 
+from gatepass.adapters.clock import ManualClock
 from gatepass.adapters.mail import smtp
 from gatepass.adapters.mail.mime import Sender
 from gatepass.adapters.mail.smtp import SmtpServer
+from gatepass.adapters.worker import Worker
 from gatepass.core import outbox
+from gatepass.core.schema import DAY
+from gatepass.main import create_app
 from gatepass.settings import Settings
-from harness import VERIFY, Server
+from harness import VERIFY, Server, serve, settings
 from post_office import FINE, PASSWORD, USER, PostOffice, make_certificate, serve_alone
+from postgres import free_port
 
 FROM = "Acme Games <no-reply@acme.example>"
 Moody = Callable[[PostOffice], Awaitable[None]]
@@ -152,8 +159,20 @@ async def test_a_server_without_starttls_gets_no_password(sqlite_url: str, offic
     async with serve_alone(sqlite_url, smtp_url=url) as server:
         await server.ask_for_code("ada@example.com")
         await server.deliver()
-        assert (await row_of(server)).state == "pending"
+        row = await row_of(server)
+    assert (row.state, row.last_failure) == ("pending", "the server lacks what the SMTP URL asks for")
     assert office.mails == []
+
+
+async def test_a_failure_to_connect_says_why(sqlite_url: str, office: PostOffice) -> None:
+    """Nobody listens; and a server that speaks no TLS is asked for it."""
+    failures = []
+    for url in (office.url.replace("smtp:", "smtps:").partition("?")[0], f"smtp://127.0.0.1:{free_port()}"):
+        async with serve_alone(sqlite_url, smtp_url=url) as server:
+            await server.ask_for_code("ada@example.com")
+            await server.deliver()
+            failures.append((await row_of(server)).last_failure)
+    assert failures == ["no TLS: WRONG_VERSION_NUMBER", "no connection: ConnectionRefusedError"]
 
 
 async def test_a_wrong_password_may_be_mended(sqlite_url: str, certificate: Path) -> None:
@@ -276,14 +295,33 @@ async def test_every_try_carries_the_same_message(mailing: Server, office: PostO
     assert first.original_content == second.original_content
 
 
-@pytest.mark.parametrize("mood", MOODS[:2])
-@pytest.mark.usefixtures("impatient")
-async def test_asking_for_a_code_never_meets_the_mail_server(mailing: Server, office: PostOffice, mood: Moody) -> None:
+@pytest.mark.parametrize("mood", MOODS)
+async def test_asking_for_a_code_never_waits_for_the_mail_server(
+    mailing: Server, office: PostOffice, mood: Moody
+) -> None:
+    """The worker is running, and stuck, when the second and third request come."""
     await mood(office)
-    before = office.connections
-    for _ in range(3):
-        await mailing.ask_for_code("ada@example.com")
-    assert office.connections == before
+    worker = Worker(mailing.runtime.transact, mailing.app.state.postman, mailing.runtime.outbox_waits)
+    async with worker.running():
+        for _ in range(3):
+            started = time.monotonic()
+            await mailing.ask_for_code("ada@example.com")
+            assert time.monotonic() - started < 1
+            await asyncio.sleep(0.1)
+        await office.close()
+
+
+async def test_the_whole_server_mails_by_itself_and_lets_go_of_everything_at_its_end(
+    sqlite_url: str, office: PostOffice
+) -> None:
+    clock = ManualClock(ManualClock().now() + 5000 * DAY)
+    app = create_app(settings(sqlite_url, smtp_url=office.url), clock=clock)
+    async with serve(sqlite_url, clock=clock) as asking:
+        await asking.ask_for_code("ada@example.com")
+        async with app.router.lifespan_context(app):
+            await asyncio.wait_for(office.receiving.wait(), 5)
+        assert (await row_of(asking)).state == "sent"
+    assert office.quit == 1
 
 
 @pytest.mark.usefixtures("impatient")
@@ -302,6 +340,24 @@ async def test_no_log_and_no_row_quotes_the_address_the_code_or_the_server(
     assert logs
     for word in ("ada.lovelace", asked["userCode"], PASSWORD):
         assert word not in f"{logs}{row.last_failure}".lower()
+
+
+@pytest.mark.parametrize(
+    ("public_url", "name"),
+    [
+        ("https://auth.example.com/x", "auth.example.com"),
+        ("http://192.0.2.7:8000", "[192.0.2.7]"),
+        ("http://[2001:db8::7]", "[IPv6:2001:db8::7]"),
+        ("https://bücher.example", "xn--bcher-kva.example"),
+    ],
+)
+async def test_the_server_greets_with_its_public_name(
+    sqlite_url: str, office: PostOffice, public_url: str, name: str
+) -> None:
+    async with serve_alone(sqlite_url, smtp_url=office.url, public_url=public_url) as server:
+        await server.ask_for_code("ada@example.com")
+        await server.deliver()
+    assert office.sessions[0].host_name == name
 
 
 async def test_mails_share_a_connection_and_a_dead_one_is_replaced(sqlite_url: str, office: PostOffice) -> None:

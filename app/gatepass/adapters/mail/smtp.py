@@ -16,11 +16,12 @@ from email.message import EmailMessage
 from ipaddress import ip_address
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+import idna
 from aiosmtplib import (
     SMTP,
+    SMTPConnectError,
     SMTPDataError,
     SMTPException,
-    SMTPNotSupported,
     SMTPRecipientRefused,
     SMTPResponseException,
     SMTPServerDisconnected,
@@ -196,6 +197,9 @@ class SmtpPostman:
                 await smtp.rset()
             except (SMTPException, OSError):
                 smtp.close()
+            except BaseException:
+                smtp.close()
+                raise
             else:
                 return smtp
         return None
@@ -216,12 +220,16 @@ def _explain(error: Exception) -> DeliveryFailed:
             return DeliveryFailed(f"{type(error).__name__}: {_codes(error)}")
         case SMTPServerDisconnected():
             return DeliveryFailed("the server hung up")
-        case SMTPNotSupported():
-            return DeliveryFailed("the server lacks what the SMTP URL asks for")
         case SMTPTimeoutError() | TimeoutError():
             return DeliveryFailed("the server took too long")
         case ssl.SSLError():
             return DeliveryFailed(f"no TLS: {error.reason or 'the handshake failed'}")
+        case SMTPConnectError(__cause__=ssl.SSLError() as cause):
+            return _explain(cause)
+        case SMTPConnectError():
+            return DeliveryFailed(f"no connection: {type(error.__cause__ or error).__name__}")
+        case SMTPException():  # STARTTLS or AUTH is not among its extensions
+            return DeliveryFailed("the server lacks what the SMTP URL asks for")
         case _:
             return DeliveryFailed(type(error).__name__)
 
@@ -233,9 +241,9 @@ def _codes(error: SMTPResponseException) -> str:
 
 
 def _host_name(host: str) -> str:
-    """*host* as EHLO wants it: an address as a literal (RFC 5321 section 4.1.3)."""
+    """*host* as EHLO wants it: in ASCII, an address as a literal (RFC 5321 section 4.1.3)."""
     try:
         address = ip_address(host)
     except ValueError:
-        return host
+        return host if host.isascii() else idna.encode(host, uts46=True).decode()
     return f"[{address}]" if address.version == 4 else f"[IPv6:{address}]"
