@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import cache
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import structlog
 from fastapi import FastAPI, Request, Response
@@ -23,10 +23,12 @@ from gatepass.adapters.mail.mime import Sender
 from gatepass.adapters.mail.smtp import SmtpPostman, SmtpServer
 from gatepass.adapters.mail.to_inbox import InboxPostman
 from gatepass.adapters.worker import Worker
-from gatepass.core.errors import InputRefused, NotFound, Refusal
+from gatepass.core import signing_keys
+from gatepass.core.errors import InputRefused, NotFound, Refusal, Unavailable
 from gatepass.core.mint import Mint
+from gatepass.core.server_secret import SealBroken
 from gatepass.settings import Settings, load
-from gatepass.surfaces import admin, docs, elixir, health, junction
+from gatepass.surfaces import admin, docs, elixir, health, identity_toolkit, junction, oauth
 from gatepass.wiring import Fault, MethodNotAllowed, PayloadTooLarge, Runtime
 
 log = structlog.get_logger("gatepass")
@@ -34,6 +36,12 @@ log = structlog.get_logger("gatepass")
 SURFACES: tuple[tuple[str, Callable[[Refusal], Response]], ...] = (
     ("/sdk/", elixir.spell),
     ("/admin/", admin.spell),
+    ("/identitytoolkit.googleapis.com/", identity_toolkit.spell),
+    ("/securetoken.googleapis.com/", identity_toolkit.spell),
+    ("/v1/accounts:", identity_toolkit.spell),
+    ("/userinfo/", oauth.spell_at_resource),
+    ("/.well-known/", oauth.spell),
+    ("/oauth/", oauth.spell),
     ("/auth/v1/token/", junction.spell_token),
     ("/v1/token/", junction.spell_token),
     ("/v1/revoke/", junction.spell_token),
@@ -62,6 +70,8 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         try:
+            if runtime.secret.is_changing:
+                await _reseal(runtime)
             if worker:
                 async with Worker(runtime.transact, postman, runtime.outbox_waits).running():
                     yield
@@ -84,13 +94,23 @@ def create_app(
     )
     app.state.runtime = runtime
     app.state.postman = postman
-    for surface in (elixir, junction, admin, health, docs):
+    for surface in (elixir, junction, oauth, identity_toolkit, admin, health, docs):
         app.include_router(surface.router)
     for kind in (Refusal, HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(kind, _spell)
+    app.add_middleware(TokenByKey)
     app.add_middleware(EitherSlash)
     _describe(app)
     return app
+
+
+async def _reseal(runtime: Runtime) -> None:
+    """Seal the signing keys under the secret that signs now; the next start tries again where that cannot be."""
+    try:
+        if resealed := await runtime.transact(signing_keys.reseal):
+            log.info("signing_keys_resealed", keys=resealed)
+    except (Unavailable, SealBroken) as error:
+        log.warning("signing_keys_not_resealed", reason=type(error).__name__)
 
 
 def _postman(settings: Settings, runtime: Runtime) -> Postman:
@@ -166,6 +186,20 @@ class EitherSlash:
         await self.app(scope, receive, send)
 
 
+class TokenByKey:
+    """Two dialects meet at a bare `/v1/token`: a `key` in the query means Google's (contract junction, section 9)."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] == "/v1/token":
+            query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+            if any(name == "key" for name, _ in query):
+                scope["path"], scope["raw_path"] = identity_toolkit.SECURE_TOKEN, identity_toolkit.SECURE_TOKEN.encode()
+        await self.app(scope, receive, send)
+
+
 def _describe(app: FastAPI) -> None:
     """Let the OpenAPI document say what the surfaces know of themselves; it is made once."""
     generate = app.openapi
@@ -175,8 +209,13 @@ def _describe(app: FastAPI) -> None:
         return docs.complete(
             generate(),
             server=app.state.runtime.settings.public_url,
-            schemes={**elixir.SECURITY_SCHEMES, **junction.SECURITY_SCHEMES, **admin.SECURITY_SCHEMES},
-            schemas=(*junction.SCHEMAS, *admin.SCHEMAS),
+            schemes={
+                **elixir.SECURITY_SCHEMES,
+                **junction.SECURITY_SCHEMES,
+                **oauth.SECURITY_SCHEMES,
+                **admin.SECURITY_SCHEMES,
+            },
+            schemas=(*junction.SCHEMAS, *oauth.SCHEMAS, *identity_toolkit.SCHEMAS, *admin.SCHEMAS),
         )
 
     app.openapi = openapi  # type: ignore[method-assign]

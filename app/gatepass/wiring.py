@@ -22,9 +22,10 @@ from starlette.requests import ClientDisconnect
 from gatepass.adapters.clock import Clock, SystemClock
 from gatepass.adapters.database import Database
 from gatepass.adapters.keyring import Keyring
-from gatepass.core import sessions
+from gatepass.adapters.revocation_feed import RevocationFeed
+from gatepass.core import dpop, sessions
 from gatepass.core.access_tokens import Signer
-from gatepass.core.errors import InputRefused, Refusal, Unavailable
+from gatepass.core.errors import DpopRefused, InputRefused, Refusal, Unavailable
 from gatepass.core.mint import Mint
 from gatepass.core.unit import Caller, Unit
 from gatepass.settings import Settings
@@ -48,6 +49,7 @@ class Runtime:
         self.database = Database(settings.database_url.get_secret_value())
         self.signer = Signer(self.secret, self.policy, self.mint)
         self.keyring = Keyring(self.read, self.transact, self.clock)
+        self.revocations = RevocationFeed(self.read, self.keyring, self.policy, self.clock)
         self.outbox_waits = asyncio.Event()
         self._proxies = settings.proxies()
 
@@ -122,6 +124,18 @@ class Runtime:
             sdk=_sdk(request),
             hung_up=request.is_disconnected,
         )
+
+    def proof(self, request: Request) -> dpop.Request | None:
+        """The DPoP proof that came with *request*, and what it must speak of: the URL as configured, never as the Host
+        header has it (RFC 9449 section 4.3). Raises DpopRefused for several proofs.
+        """
+        proofs = request.headers.getlist("dpop")
+        if len(proofs) > 1:
+            raise DpopRefused("several proofs")
+        if not proofs:
+            return None
+        path = (request.scope.get("raw_path") or request.scope["path"].encode()).decode("latin-1")
+        return dpop.Request(proofs[0], request.method, self.policy.issuer + path)
 
     def _is_proxy(self, host: str) -> bool:
         try:

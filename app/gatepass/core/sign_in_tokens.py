@@ -27,6 +27,7 @@ from gatepass.core.unit import Unit
 
 AUDIENCE = "https://identitytoolkit.googleapis.com/google.identity.identitytoolkit.v1.IdentityToolkit"
 LEEWAY = MINUTE
+_JTI = re.compile(r"[\x20-\x7e]{1,64}")
 _ALPHANUMERIC = re.compile(r"[A-Za-z0-9]+")
 _ISSUER_WORD = {
     TeamEnvironment.PRODUCTION: "prd",
@@ -81,7 +82,7 @@ async def issue(unit: Unit, team: Team, user_id: UUID, *, key_id: UUID | None) -
         "exp": expires_at // SECOND,
         "jti": jti,
         "uid": str(user.id),
-        "tenant_id": tenant_of(team),
+        "tenant_id": tenant_of(team.id),
         "claims": {"vital_team_id": str(team.id)},
     }
     return Issued(claims, team, user.id)
@@ -89,13 +90,18 @@ async def issue(unit: Unit, team: Team, user_id: UUID, *, key_id: UUID | None) -
 
 def service_account(team: Team) -> str:
     """The client's routing table, not a statement of trust (T2)."""
-    where = f"{_ISSUER_WORD[team.environment]}-{team.region}"
-    return f"id-signer-{where}@vital-id-{where}.iam.gserviceaccount.com"
+    project = project_of(team.environment, team.region)
+    return f"id-signer-{project.removeprefix('vital-id-')}@{project}.iam.gserviceaccount.com"
 
 
-def tenant_of(team: Team) -> str:
+def project_of(environment: str, region: str) -> str:
+    """What Google's clients call a project: all teams of one environment and region share it."""
+    return f"vital-id-{_ISSUER_WORD[TeamEnvironment(environment)]}-{region}"
+
+
+def tenant_of(team_id: UUID) -> str:
     """The team's tenant word."""
-    return f"t-{team.id.hex[:12]}"
+    return f"t-{team_id.hex[:12]}"
 
 
 def sign(issued: Issued, key: SigningKey) -> str:
@@ -176,7 +182,7 @@ def verify(presented: str, keys: dict[str, Any], now: int) -> SignInToken:
         raise SignInTokenInvalid("not yet valid")
     if expires_at <= now or expires_at - issued_at > _LONGEST:
         raise SignInTokenInvalid("expired, or made to live longer than an hour")
-    if not 1 <= len(token.jti) <= 64:
+    if not _JTI.fullmatch(token.jti):
         raise SignInTokenInvalid("jti")
     return token
 
@@ -203,7 +209,7 @@ async def redeem(unit: Unit, token: SignInToken, *, jkt: str | None = None) -> G
     Locks the user first, as whoever bans or deletes does. Raises SignInTokenInvalid, SignInTokenUsed.
     """
     team = await teams.find(unit, token.team_id)
-    if team is None or team.removed_at is not None or token.tenant != tenant_of(team):
+    if team is None or team.removed_at is not None or token.tenant != tenant_of(team.id):
         raise SignInTokenInvalid("team gone or tenant differs")
     try:
         user = await users.lock(unit, team.id, token.user_id)
