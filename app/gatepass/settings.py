@@ -118,6 +118,13 @@ class Settings(BaseSettings):
                 raise ValueError(f"each secret needs at least {MINIMUM_BYTES} bytes of chance: run `gatepass init`")
         return value
 
+    @field_validator("database_url")
+    @classmethod
+    def _is_a_database_of_ours(cls, value: SecretStr) -> SecretStr:
+        if value.get_secret_value().partition(":")[0].partition("+")[0] not in ("sqlite", "postgresql", "postgres"):
+            raise ValueError("write it like sqlite:///path or postgresql://user:password@host/name")
+        return value
+
     @field_validator("public_url")
     @classmethod
     def _is_origin(cls, value: str) -> str:

@@ -20,7 +20,7 @@ WHERE_TO_LOOK = {
     "user": "gatepass users list shows them; --team names another team",
     "session": "gatepass sessions list USER shows them",
 }
-_OWN_WORDS = frozenset({"secret_key", "public_url", "trusted_proxies"})
+_OWN_WORDS = frozenset({"secret_key", "database_url", "public_url", "trusted_proxies"})
 """Settings whose own checks explain themselves without showing the value."""
 
 
