@@ -1,0 +1,49 @@
+"""`gatepass serve`: what it refuses, before it opens a port."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+import commands
+from harness import SECRET
+
+GOOD = {"secret_key": SECRET, "smtp_url": "smtp://127.0.0.1:2525", "database_url": "sqlite:///gatepass.db"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({**GOOD, "secret_key": ""}, "GATEPASS_SECRET_KEY is missing"),
+        ({**GOOD, "secret_key": "sekret"}, "GATEPASS_SECRET_KEY: each secret needs at least 32 bytes"),
+        ({**GOOD, "secret_key": "a" * 40}, "GATEPASS_SECRET_KEY: each secret needs at least 32 bytes"),
+        ({**GOOD, "smtp_url": ""}, "GATEPASS_SMTP_URL is missing"),
+        ({**GOOD, "test_mode": "true"}, "GATEPASS_TEST_MODE is on"),
+        ({**GOOD, "code_lenght": "6"}, "did you mean GATEPASS_CODE_LENGTH?"),
+        (GOOD, "the database is empty"),
+    ],
+)
+def test_it_refuses_what_is_unfit_in_one_sentence(tmp_path: Path, settings: dict[str, str], said: str) -> None:
+    answer = commands.run("serve", "--port", "0", cwd=tmp_path, **settings)
+    assert (answer.returncode, answer.stdout) == (2, "")
+    error, next_step = answer.stderr.splitlines()
+    assert said in error
+    assert next_step.startswith("next: ")
+    assert not any(value in answer.stderr for value in ("sekret", SECRET))
+
+
+def test_an_empty_database_is_told_the_way(tmp_path: Path) -> None:
+    answer = commands.run("serve", "--port", "0", cwd=tmp_path, **GOOD)
+    assert answer.stderr.endswith("run: gatepass migrate up\n")
+
+
+def test_a_taken_port_is_named(tmp_path: Path) -> None:
+    assert commands.run("migrate", "up", cwd=tmp_path, **GOOD).returncode == 0
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        answer = commands.run("serve", "--port", port, cwd=tmp_path, **GOOD)
+    assert answer.returncode == 1
+    assert port in answer.stderr
+    assert SECRET not in answer.stderr
