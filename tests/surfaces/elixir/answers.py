@@ -7,14 +7,18 @@ proves them on its own paths and statuses.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, closing
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import httpx
 
+from gatepass.adapters import migrations
+from gatepass.adapters.database import Database
 from gatepass.core import users
 from gatepass.core.users import User
 from harness import Server, serve
@@ -81,6 +85,23 @@ async def serve_elixir(database_url: str, **given: Any) -> AsyncIterator[Server]
     """A watched server with the settings *given*."""
     async with serve(database_url, **given) as running:
         yield watch(running)
+
+
+@asynccontextmanager
+async def serve_scratch(directory: Path) -> AsyncIterator[tuple[Server, Callable[..., None]]]:
+    """A watched server on a database of its own, and a call that drops tables under it."""
+    path = directory / "scratch.db"
+    scratch = Database(f"sqlite:///{path}")
+    await migrations.up(scratch)
+    await scratch.dispose()
+
+    def drop(*names: str) -> None:
+        with closing(sqlite3.connect(path)) as connection:
+            for name in names:
+                connection.execute(f"DROP TABLE {name}")
+
+    async with serve_elixir(f"sqlite:///{path}") as running:
+        yield running, drop
 
 
 @asynccontextmanager
