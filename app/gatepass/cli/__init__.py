@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from gatepass import __version__
-from gatepass.cli import dev, init, keys, migrate, serve, sessions, teams, users
+from gatepass.cli import dev, init, keys, migrate, serve, sessions, signing_keys, teams, users
 from gatepass.cli.output import Failure, examples
 
 app = typer.Typer(
@@ -27,7 +27,7 @@ app = typer.Typer(
 app.command("dev", epilog=dev.EXAMPLES)(dev.dev)
 app.command("serve", epilog=serve.EXAMPLES)(serve.serve)
 app.command("init", epilog=init.EXAMPLES)(init.init)
-for group in (migrate, teams, keys, users, sessions):
+for group in (migrate, teams, keys, users, sessions, signing_keys):
     app.add_typer(group.app)
 
 

@@ -36,6 +36,7 @@ class Event(StrEnum):
     OTP_LOCKED = "otp_locked"
     SIGN_IN_TOKEN_ISSUED = "sign_in_token_issued"
     SIGNING_KEY_ROTATED = "signing_key_rotated"
+    SIGNING_KEY_EXPORTED = "signing_key_exported"
     TEAM_REMOVED = "team_removed"
     QR_SHOWN = "qr_shown"
     SESSION_OPENED = "session_opened"

@@ -20,7 +20,7 @@ from gatepass.main import create_app
 from harness import LOGIN, Server, settings
 from postgres import Cluster, free_port
 
-HEALTHY = {"status": "ready", "database": "ok", "schema": "ok", "outbox": "ok", "outbox_age": 0}
+HEALTHY = {"status": "ready", "database": "ok", "schema": "ok", "signing_key": "ok", "outbox": "ok", "outbox_age": 0}
 
 
 @asynccontextmanager

@@ -1,7 +1,13 @@
 """The admin API: everything the command line can do, for scripts and dashboards."""
 
-from gatepass.surfaces.admin.documentation import SCHEMAS, SECURITY_SCHEMES
+from pydantic import BaseModel
+
+from gatepass.surfaces.admin import documentation, signing_keys
+from gatepass.surfaces.admin.documentation import SECURITY_SCHEMES
 from gatepass.surfaces.admin.refusals import spell
 from gatepass.surfaces.admin.router import router
+
+router.include_router(signing_keys.router)
+SCHEMAS: tuple[type[BaseModel], ...] = (*documentation.SCHEMAS, signing_keys.RotateSigningKeys)
 
 __all__ = ["SCHEMAS", "SECURITY_SCHEMES", "router", "spell"]

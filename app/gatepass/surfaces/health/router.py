@@ -10,9 +10,11 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
 from gatepass.adapters.migrations import is_behind
-from gatepass.core import outbox
+from gatepass.core import outbox, signing_keys
 from gatepass.core.errors import Unavailable
 from gatepass.core.schema import MINUTE, SECOND
+from gatepass.core.server_secret import SealBroken
+from gatepass.core.signing_keys import DEPLOYMENT, Ring
 from gatepass.core.unit import Unit
 from gatepass.wiring import InRuntime, Runtime
 
@@ -37,6 +39,7 @@ class Ready(BaseModel):
     status: Literal["ready", "not ready"]
     database: str = Field("ok", examples=["ok"])
     schema_: str = Field("ok", alias="schema", examples=["ok"])
+    signing_key: str = Field("ok", examples=["ok"])
     outbox: str = Field("ok", examples=["ok"])
     outbox_age: int = Field(0, examples=[0])
 
@@ -62,6 +65,7 @@ async def live(response: Response) -> Live:
                         "status": "not ready",
                         "database": "ok",
                         "schema": "stale: run gatepass migrate up",
+                        "signing_key": "ok",
                         "outbox": "ok",
                         "outbox_age": 0,
                     }
@@ -71,7 +75,7 @@ async def live(response: Response) -> Live:
     },
 )
 async def ready(runtime: InRuntime, response: Response) -> Ready:
-    """Whether this process can do its work: database, schema, mail. Route no traffic here when it cannot."""
+    """Whether this process can do its work: database, schema, signing key, mail. Route no traffic here when it cannot."""
     wrong, age = await _look(runtime)
     response.status_code = 503 if wrong else 200
     response.headers["cache-control"] = "no-store"
@@ -85,7 +89,10 @@ async def _look(runtime: Runtime) -> tuple[dict[str, str], int]:
     """
 
     async def ask(unit: Unit) -> int | None:
-        return None if await is_behind(unit.db) else await outbox.oldest_waiting(unit)
+        if await is_behind(unit.db):
+            return None
+        await signing_keys.keys_of(unit, Ring.ACCESS, DEPLOYMENT)
+        return await outbox.oldest_waiting(unit)
 
     # Not wait_for: it would wait for the cancelled question to clean up, and a hanging database lets nothing finish.
     question = asyncio.ensure_future(runtime.read(ask))
@@ -99,6 +106,8 @@ async def _look(runtime: Runtime) -> tuple[dict[str, str], int]:
     except Unavailable as error:
         log.warning("not_ready", reason=str(error))
         return {"database": "down: out of reach"}, 0
+    except SealBroken:
+        return {"signing_key": "sealed: no secret in GATEPASS_SECRET_KEY opens it; list the earlier one too"}, 0
     except Exception:
         log.exception("not_ready")
         return {"database": "down: it refuses us; the log says why"}, 0
