@@ -109,12 +109,11 @@ def sign(issued: Issued, key: SigningKey) -> str:
 
     Takes 0.3 ms of pure arithmetic; call it off the event loop.
     """
-    claims = issued.claims
-    for filler in range(64):
+    for padding in ({}, *({"pad": "0" * width} for width in range(3))):
+        claims = {**padding, **issued.claims}  # in front: only what comes before a character can shift it
         token = jws.sign(claims, key.private, algorithm="RS256", typ="JWT", kid=key.kid)
         if all(_ALPHANUMERIC.fullmatch(segment) for segment in token.split(".")[:2]):
             return token
-        claims = {**issued.claims, "pad": "0" * (filler + 1)}
     raise AssertionError("ASCII JSON of ids always finds an alphanumeric spelling")
 
 
