@@ -14,7 +14,7 @@ from gatepass.core import limits, rotation, sign_in_tokens
 from gatepass.core.access_tokens import AccessToken
 from gatepass.core.dpop import Request as Proof
 from gatepass.core.dpop import prove
-from gatepass.core.errors import Refusal, SignInTokenInvalid, Unavailable
+from gatepass.core.errors import InputRefused, SignInTokenInvalid, Unavailable
 from gatepass.core.limits import Budget
 from gatepass.core.refresh_tokens import RefreshToken
 from gatepass.core.schema import SECOND
@@ -37,15 +37,14 @@ ANSWER_WITHIN = 8.0
 """Seconds: one SDK waits ten for an answer (contract junction, E5)."""
 
 
-class FormRefused(Refusal):
+class FormRefused(InputRefused):
     """The form cannot be read: *why* says what is wrong with which field, never its value (RFC 6749 section 5.2)."""
 
     def __init__(self, why: str) -> None:
-        super().__init__(why)
-        self.why = why
+        super().__init__(why=why)
 
 
-class GrantTypeUnsupported(Refusal):
+class GrantTypeUnsupported(InputRefused):
     """A `grant_type` that is not served here."""
 
 

@@ -26,12 +26,16 @@ _ALGORITHMS = f'algs="{" ".join(dpop.ALGORITHMS)}"'
 Spelling = tuple[int, str, str]
 
 
-class CallerRefused(Refusal):
+class CallerRefused(errors.ApiKeyUnknown):
     """Whoever introspects has not shown a secret key. *scheme* is that of its Authorization header, if it sent one."""
 
     def __init__(self, scheme: str) -> None:
         super().__init__("no secret key of a team")
         self.scheme = scheme
+
+
+class NoToken(errors.AccessTokenRefused):
+    """A request without any access token: it is told the schemes, and no error (RFC 6750 section 3.1)."""
 
 
 SPELLING: dict[type[Refusal], Spelling] = {
@@ -44,7 +48,6 @@ SPELLING: dict[type[Refusal], Spelling] = {
     errors.TokenReused: (400, "invalid_grant", "The session was ended."),
     errors.UserBanned: (400, "invalid_grant", "The user is gone."),
     errors.DpopRefused: (400, "invalid_dpop_proof", "A fresh DPoP proof by the key of the session is needed."),
-    CallerRefused: (401, "invalid_client", "A secret key of the team is needed."),
     errors.ApiKeyRefused: (401, "invalid_client", "A secret key of the team is needed."),
     errors.AccessTokenRefused: _REQUEST,
     errors.InputRefused: _REQUEST,
@@ -94,10 +97,6 @@ def spell_at_resource(refusal: Refusal) -> Response:
             challenges[name] for name in sorted(challenges, key=lambda n: n != scheme)
         )
     return _answer(refusal, spelled, headers)
-
-
-class NoToken(errors.AccessTokenRefused):
-    """A request without any access token: it is told the schemes, and no error (RFC 6750 section 3.1)."""
 
 
 def _headers(refusal: Refusal) -> dict[str, str]:
