@@ -27,7 +27,7 @@ The tree is as fine as the pickiest dialect needs; a surface may merge leaves, n
     │   ├── SessionExpired          idle or absolute limit passed
     │   ├── SessionEnded            carries the cause
     │   └── TokenReused             a spent token came back: the session ends (keeps its writes)
-    ├── UserBanned                  carries the reason to show
+    ├── UserBanned                  carries the reason to show; its proof is spent (keeps its writes)
     ├── NotFound                    no such object in the caller's reach
     │   └── UserDeleted             it is in its grace period
     ├── Conflict                    the object cannot be that way
@@ -175,7 +175,9 @@ class TokenReused(RefreshRefused):
 
 
 class UserBanned(Refusal):
-    """The account is suspended; *reason* is for its owner to read."""
+    """The account is suspended; *reason* is for its owner to read. The proof that came with it stays spent."""
+
+    keeps_writes = True
 
     def __init__(self, reason: str) -> None:
         super().__init__("banned")
