@@ -2,35 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
 from uuid import UUID
 
 import pytest
 from administrator import Admin
 
-from gatepass.surfaces.admin import router
 from harness import ADMIN_TOKEN, Server, serve
 
 NOWHERE = str(UUID(int=0))
 
 
-def routes() -> Iterator[tuple[str, str]]:
+def routes(server: Server) -> list[tuple[str, str]]:
     """Every route of the surface, with ids that name nothing."""
-    for route in router.routes:
-        path = route.path
-        for name in ("team_id", "key_id", "user_id", "session_id"):
-            path = path.replace(f"{{{name}}}", NOWHERE)
-        yield from ((method, path) for method in route.methods)
-
-
-def test_the_walk_finds_the_routes() -> None:
-    assert ("GET", "/admin/v1/teams") in routes()
-    assert len(list(routes())) == 20
+    found = [
+        (method.upper(), re.sub(r"\{\w+\}", NOWHERE, path))
+        for path, methods in server.app.openapi()["paths"].items()
+        if path.startswith("/admin/")
+        for method in methods
+    ]
+    assert len(found) >= 20
+    return found
 
 
 async def test_without_a_token_set_every_route_says_how_to_turn_it_on(sqlite_url: str) -> None:
     async with serve(sqlite_url, admin_token=None) as server:
-        for method, path in routes():
+        for method, path in routes(server):
             answer = await server.client.request(method, path, headers=server.admin, content=b"{")
             assert answer.status_code == 403
             assert answer.json()["detail"] == "the admin API is off: set GATEPASS_ADMIN_TOKEN"
@@ -47,7 +44,7 @@ async def test_a_wrong_token_is_refused_on_every_route_before_its_input_is_read(
     sqlite_server: Server, authorization: str | bytes | None
 ) -> None:
     headers = {} if authorization is None else {"authorization": authorization}
-    for method, path in routes():
+    for method, path in routes(sqlite_server):
         answer = await sqlite_server.client.request(method, path, headers=headers, content=b"{")
         assert answer.status_code == 401
         assert answer.headers["www-authenticate"] == 'Bearer realm="Gatepass admin"'

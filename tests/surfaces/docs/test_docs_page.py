@@ -135,6 +135,9 @@ async def run(client: httpx.AsyncClient, curl: str) -> httpx.Response:
                 given["headers"][name] = value
             case "-d":
                 given["content"] = next(arguments)
+            case "--data-urlencode":
+                name, _, value = next(arguments).partition("=")
+                given.setdefault("data", {})[name] = value
             case _:
                 url = word
     return await client.request(method, url, **given)

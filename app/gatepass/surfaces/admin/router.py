@@ -121,7 +121,7 @@ async def revoke_key(team_id: UUID, key_id: UUID, runtime: InRuntime) -> wire.Ke
 async def list_users(
     team_id: UUID,
     runtime: InRuntime,
-    search: Annotated[wire.Line, Query(max_length=256, description="Part of an address, or a whole id.")] = "",
+    search: Annotated[wire.Line, Query(max_length=512, description="Part of an address, or a whole id.")] = "",
     banned: Annotated[bool | None, Query(description="Only suspended users, or only others.")] = None,
     offset: Annotated[int, Query(ge=0, le=1_000_000_000)] = 0,
     limit: Limit = 100,

@@ -113,7 +113,7 @@ class CreateUser(Profile):
     """A new user, known by a mailbox, by the customer's own id, or both."""
 
     email: str | None = Field(None, max_length=254, examples=["ada@example.com"])
-    client_user_id: Line | None = Field(None, min_length=1, max_length=256, examples=["customer-4711"])
+    client_user_id: Line | None = Field(None, min_length=1, max_length=512, examples=["customer-4711"])
     email_verified: bool = False
 
     def profile(self) -> dict[str, Any]:
@@ -183,7 +183,7 @@ class Team(Answer):
     region: Region
     environment: TeamEnvironment
     sign_up: SignUp
-    code_length: int | None
+    code_length: int | None = Field(examples=[6])
     accept_development_keys: bool
     account_pages: bool
     refuse_app_keys: bool

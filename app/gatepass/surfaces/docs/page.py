@@ -11,6 +11,7 @@ from typing import Any
 Schema = dict[str, Any]
 
 _PLACE = re.compile(r"\{(\w+)\}")
+_FORM = "application/x-www-form-urlencoded"
 _EXAMPLES = {
     "uuid": "7c1f2f0e-6a55-4b0b-9a2e-0f6d2f1b9d34",
     "date-time": "2026-05-01T12:00:00.000Z",
@@ -49,7 +50,8 @@ class Operation:
     method: str
     path: str
     description: str
-    credentials: tuple[str, ...]
+    credentials: tuple[tuple[str, ...], ...]
+    """Any one of these; each is what goes together."""
     parameters: tuple[Field, ...]
     body: tuple[Field, ...]
     answers: tuple[Answer, ...]
@@ -82,9 +84,10 @@ class Reader:
         return [Group(tag, _anchor(tag), tuple(found)) for tag, found in by_tag.items()]
 
     def _operation(self, method: str, path: str, operation: dict[str, Any]) -> Operation:
-        ways = [tuple(names) for names in operation.get("security", [])]
-        credentials, first_way = tuple(name for way in ways for name in way), ways[0] if ways else ()
-        media = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+        credentials = tuple(tuple(needed) for needed in operation.get("security", []) if needed)
+        content: dict[str, dict[str, Any]] = operation.get("requestBody", {}).get("content", {})
+        kind = next(iter(content), "")
+        media = content.get(kind, {})
         return Operation(
             id=operation["operationId"],
             method=method.upper(),
@@ -95,9 +98,9 @@ class Reader:
                 Field(given["name"], self.type_of(given["schema"]), given["required"], given.get("description", ""))
                 for given in operation.get("parameters", [])
             ),
-            body=self._members(media["schema"]) if media else (),
+            body=self._members(media.get("schema", {})),
             answers=tuple(self._answer(status, answer) for status, answer in sorted(operation["responses"].items())),
-            curl=self._curl(method, path, first_way, self.example(media["schema"]) if media else None),
+            curl=self._curl(method, path, credentials[:1], kind, self._shown(media)[0] if media else None),
         )
 
     def _members(self, schema: Schema) -> tuple[Field, ...]:
@@ -109,22 +112,26 @@ class Reader:
         )
 
     def _answer(self, status: str, answer: dict[str, Any]) -> Answer:
-        examples: list[Any] = []
-        for media in answer.get("content", {}).values():
-            named = [shown["value"] for shown in media.get("examples", {}).values()]
-            examples += named or [media.get("example", self.example(media.get("schema", {})))]
-        return Answer(status, answer["description"], tuple(_pretty(shown) for shown in examples))
+        shown = [example for media in answer.get("content", {}).values() for example in self._shown(media)]
+        return Answer(status, answer["description"], tuple(_pretty(example) for example in shown))
 
-    def _curl(self, method: str, path: str, credentials: tuple[str, ...], body: object) -> str:
+    def _shown(self, media: dict[str, Any]) -> list[Any]:
+        """The examples that *media* brings, or one made of its schema."""
+        named = [example["value"] for example in media.get("examples", {}).values()]
+        return named or [media["example"] if "example" in media else self.example(media.get("schema", {}))]
+
+    def _curl(self, method: str, path: str, credentials: tuple[tuple[str, ...], ...], kind: str, body: Any) -> str:
         verb = "" if method == "get" else f"-X {method.upper()} "
         url = self._document["servers"][0]["url"] + _PLACE.sub(lambda place: f"${place[1].upper()}", path)
         lines = [f'curl {verb}"{url}"']
-        for name in credentials:
+        for name in (name for needed in credentials for name in needed):
             header = self._schemes[name].get("name", "authorization: Bearer")
             header += " " if header.endswith("Bearer") else ": "
             lines.append(f'-H "{header}${variable(name)}"')
-        if body is not None:
-            lines += ["-H 'content-type: application/json'", f"-d {shlex.quote(json.dumps(body, ensure_ascii=False))}"]
+        if kind == _FORM:
+            lines += [f"--data-urlencode {shlex.quote(f'{name}={value}')}" for name, value in body.items()]
+        elif kind:
+            lines += [f"-H 'content-type: {kind}'", f"-d {shlex.quote(json.dumps(body, ensure_ascii=False))}"]
         return " \\\n  ".join(lines)
 
     def _resolved(self, schema: Schema) -> Schema:

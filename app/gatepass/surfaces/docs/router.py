@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from gatepass.surfaces.docs.page import Reader, variable
 
@@ -38,6 +40,14 @@ _pages = Environment(
 )
 
 
+def _marked(text: str) -> Markup:
+    """*text* escaped, its `names` set as code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped just now
+
+
+_pages.filters["marked"] = _marked
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """A rendered page and the tag that names its bytes (RFC 9110 section 8.8.3)."""
@@ -62,29 +72,33 @@ class Page:
 @router.get("/")
 async def home(request: Request) -> Response:
     """Where to go from here."""
-    return _page(request, "home.html").answer(request)
+    return (await _page(request.app, "home.html")).answer(request)
 
 
 @router.get("/docs")
 async def docs(request: Request) -> Response:
     """Every call there is."""
-    return _page(request, "docs.html").answer(request)
+    return (await _page(request.app, "docs.html")).answer(request)
 
 
 _rendered: WeakKeyDictionary[FastAPI, dict[str, Page]] = WeakKeyDictionary()
 
 
-def _page(request: Request, template: str) -> Page:
-    """The page, rendered on first sight and kept with the application."""
-    kept = _rendered.setdefault(request.app, {})
+async def _page(app: FastAPI, template: str) -> Page:
+    """The page, rendered on first sight, beside the event loop, and kept with the application."""
+    kept = _rendered.setdefault(app, {})
     if template not in kept:
-        document = request.app.openapi()
-        kept[template] = Page.of(
-            template,
-            info=document["info"],
-            server=document["servers"][0]["url"],
-            schemes=document["components"]["securitySchemes"],
-            groups=Reader(document).groups(),
-            variable=variable,
-        )
+        kept[template] = await run_in_threadpool(_render, app, template)
     return kept[template]
+
+
+def _render(app: FastAPI, template: str) -> Page:
+    document = app.openapi()
+    return Page.of(
+        template,
+        info=document["info"],
+        server=document["servers"][0]["url"],
+        schemes=document["components"]["securitySchemes"],
+        groups=Reader(document).groups(),
+        variable=variable,
+    )
