@@ -34,7 +34,7 @@ def _plain(text: str) -> str:
     return text
 
 
-Plain = Annotated[str, AfterValidator(_plain)]
+PRINTABLE = AfterValidator(_plain)
 
 
 class UserLine(BaseModel):
@@ -43,13 +43,13 @@ class UserLine(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     user_id: Annotated[UUID | None, Field(strict=False)] = None
-    email: Annotated[Plain, Field(max_length=254)] | None = None
-    client_user_id: Annotated[Plain, Field(min_length=1, max_length=512)] | None = None
+    email: Annotated[str, Field(max_length=254), PRINTABLE] | None = None
+    client_user_id: Annotated[str, Field(min_length=1, max_length=512), PRINTABLE] | None = None
     email_verified: bool = False
-    nickname: Annotated[Plain, Field(min_length=1, max_length=64)] | None = None
-    picture: Annotated[Plain, Field(max_length=2048)] | None = None
-    roles: Annotated[list[Annotated[Plain, Field(max_length=64)]], Field(max_length=100)] | None = None
-    wallets: Annotated[list[Annotated[Plain, Field(max_length=256)]], Field(max_length=100)] | None = None
+    nickname: Annotated[str, Field(min_length=1, max_length=64), PRINTABLE] | None = None
+    picture: Annotated[str, Field(max_length=2048), PRINTABLE] | None = None
+    roles: Annotated[list[Annotated[str, Field(max_length=64), PRINTABLE]], Field(max_length=100)] | None = None
+    wallets: Annotated[list[Annotated[str, Field(max_length=256), PRINTABLE]], Field(max_length=100)] | None = None
     test_user: bool = False
     created_at: int | None = None
     banned_at: int | None = None
