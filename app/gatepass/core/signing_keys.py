@@ -241,7 +241,10 @@ async def list_all(unit: Unit, scope: UUID | None = None) -> list[Listed]:
     if scope is not None:
         query = query.where(s.scope == scope)
     rows = (await unit.db.execute(query.order_by(s.ring, s.scope, s.serial))).all()
-    signing = {(row.ring, row.scope): row.kid for row in rows if row.activates_at <= unit.now}
+    signing = {
+        (row.ring, row.scope): row.kid for row in reversed(rows)
+    }  # of a ring where none is active yet, the first
+    signing |= {(row.ring, row.scope): row.kid for row in rows if row.activates_at <= unit.now}
 
     def state(row: Any) -> State:
         if row.kid == signing.get((row.ring, row.scope)):
