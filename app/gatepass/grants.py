@@ -7,10 +7,11 @@ opened another may refresh. They differ in words only.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
-from gatepass.core import limits, rotation, sign_in_tokens
+from gatepass.core import limits, sign_in_tokens
 from gatepass.core.access_tokens import AccessToken
 from gatepass.core.dpop import Request as Proof
 from gatepass.core.dpop import prove
@@ -22,7 +23,7 @@ from gatepass.core.sessions import Audience, Grant, Surface
 from gatepass.core.sign_in_tokens import SignInToken
 from gatepass.core.signing_keys import Ring
 from gatepass.core.unit import Caller, Unit
-from gatepass.wiring import Runtime, Work
+from gatepass.wiring import Runtime
 
 FORM_LIMIT = 16 * 1024
 FORM = "application/x-www-form-urlencoded"
@@ -125,7 +126,7 @@ async def exchange(
         jkt = await prove(unit, proof) if proof is not None else None
         return await sign_in_tokens.redeem(unit, token, jkt=jkt)
 
-    return await _sign(runtime, work, caller, exchanged=True)
+    return await _sign(runtime, runtime.transact(work, caller=caller), exchanged=True)
 
 
 async def verified(runtime: Runtime, presented: str) -> SignInToken:
@@ -144,10 +145,7 @@ async def verified(runtime: Runtime, presented: str) -> SignInToken:
 async def refresh(runtime: Runtime, presented: str, caller: Caller, *, proof: Proof | None = None) -> Tokens:
     """Spend a refresh token. Raises RefreshRefused, UserBanned, DpopRefused, TooManyRequests, Unavailable."""
 
-    async def work(unit: Unit) -> Grant:
-        return await rotation.rotate(unit, presented, AUDIENCE, proof=proof)
-
-    return await _sign(runtime, work, caller, exchanged=False)
+    return await _sign(runtime, runtime.rotate(presented, AUDIENCE, caller=caller, proof=proof), exchanged=False)
 
 
 async def _spend(unit: Unit) -> None:
@@ -156,14 +154,14 @@ async def _spend(unit: Unit) -> None:
     await limits.spend(unit, Budget("token_endpoint_per_client", rates, unit.caller.address))
 
 
-async def _sign(runtime: Runtime, work: Work[Grant], caller: Caller, *, exchanged: bool) -> Tokens:
-    """Commit *work* and sign what it granted, in time. A commit that is cut off is a lost answer, which costs nothing.
+async def _sign(runtime: Runtime, granting: Awaitable[Grant], *, exchanged: bool) -> Tokens:
+    """Await the commit and sign what it granted, in time. A commit that is cut off is a lost answer, which costs nothing.
 
     Raises Unavailable.
     """
     try:
         async with asyncio.timeout(ANSWER_WITHIN):
-            grant = await runtime.transact(work, caller=caller)
+            grant = await granting
             access = runtime.signer.junction(grant, await runtime.keyring.signer(Ring.ACCESS))
     except TimeoutError:
         raise Unavailable("no answer in time") from None

@@ -21,12 +21,15 @@ from starlette.requests import ClientDisconnect
 
 from gatepass.adapters.clock import Clock, SystemClock
 from gatepass.adapters.database import Database
+from gatepass.adapters.hot import HotRotations
 from gatepass.adapters.keyring import Keyring
+from gatepass.adapters.known_apps import KnownApps
 from gatepass.adapters.revocation_feed import RevocationFeed
-from gatepass.core import dpop, sessions
+from gatepass.core import dpop, rotation, sessions
 from gatepass.core.access_tokens import Signer
 from gatepass.core.errors import DpopRefused, InputRefused, Refusal, Unavailable
 from gatepass.core.mint import Mint
+from gatepass.core.sessions import Audience, Grant
 from gatepass.core.unit import Caller, Unit
 from gatepass.settings import Settings
 
@@ -50,11 +53,14 @@ class Runtime:
         self.signer = Signer(self.secret, self.policy, self.mint)
         self.keyring = Keyring(self.read, self.transact, self.clock)
         self.revocations = RevocationFeed(self.read, self.keyring, self.policy, self.clock)
+        self.apps = KnownApps(self.read)
+        self.hot = HotRotations(self.database)
         self.outbox_waits = asyncio.Event()
         self._proxies = settings.proxies()
 
     async def close(self) -> None:
         """Let go of every connection."""
+        await self.hot.close()
         await self.database.dispose()
 
     async def transact(self, work: Work[T], *, caller: Caller = NOBODY) -> T:
@@ -67,6 +73,18 @@ class Runtime:
     async def read(self, work: Work[T], *, caller: Caller = NOBODY) -> T:
         """Run *work*, which writes nothing, without queueing behind writers."""
         return await self._run(work, caller, writes=False)
+
+    async def rotate(
+        self, presented: object, audience: Audience, *, caller: Caller = NOBODY, proof: dpop.Request | None = None
+    ) -> Grant:
+        """As `rotation.rotate`, the live token's one statement shared with whoever else rotates right now.
+
+        Raises as `rotation.rotate`.
+        """
+        ask = rotation.ask(self.secret, self.policy, presented, audience, self.clock.now())
+        if ask is not None and (grant := await self.hot.rotate(ask)) is not None:
+            return grant
+        return await self.transact(lambda unit: rotation.rotate(unit, presented, audience, proof=proof), caller=caller)
 
     async def _run(self, work: Work[T], caller: Caller, *, writes: bool) -> T:
         unit: Unit | None = None
@@ -87,6 +105,8 @@ class Runtime:
             return await self.database.run(attempt, writes=writes)
         finally:
             if unit is not None:
+                if unit.changes_keys:
+                    self.apps.forget()
                 if unit.nudges_outbox:
                     self.outbox_waits.set()
                 if unit.receipts:

@@ -111,7 +111,7 @@ class Database:
     ) -> T:
         committing = False
         try:
-            async with self._queue(writes), self.engine.connect() as db:
+            async with self.writing() if writes else nullcontext(), self.engine.connect() as db:
                 if writes:
                     db = await db.execution_options(gatepass_writes=True)
 
@@ -127,10 +127,8 @@ class Database:
             raise
 
     @asynccontextmanager
-    async def _queue(self, writes: bool) -> AsyncIterator[None]:
-        if not writes:
-            yield
-            return
+    async def writing(self) -> AsyncIterator[None]:
+        """This process's turn to write: SQLite has one writer, and queueing here is fair; PostgreSQL has row locks."""
         async with self._gate:
             yield
 

@@ -214,6 +214,7 @@ async def revoke(unit: Unit, key_id: UUID, *, team_id: UUID | None = None) -> Ap
 
     Revoking twice is the same as once. Raises NotFound, also for another team's than *team_id*, if given.
     """
+    unit.changes_keys = True
     this = [api_keys.c.id == key_id, *([api_keys.c.team_id == team_id] if team_id is not None else [])]
     row = (
         await unit.db.execute(

@@ -7,6 +7,7 @@ whole rule is the table in `docs/contracts/rotation.md`; `_explain_or_forgive` i
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import Row, or_, select, update
@@ -24,9 +25,10 @@ from gatepass.core.errors import (
 from gatepass.core.limits import Budget
 from gatepass.core.refresh_tokens import RefreshToken
 from gatepass.core.schema import SECOND
+from gatepass.core.server_secret import ServerSecret
 from gatepass.core.sessions import Audience, Cause, Grant, Session, Surface, end, of, sessions
 from gatepass.core.teams import teams
-from gatepass.core.unit import Unit
+from gatepass.core.unit import Policy, Unit
 from gatepass.core.users import users
 
 RECEIPT_GRACE = 30 * SECOND
@@ -53,6 +55,26 @@ _GRANTED = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One compare-and-set as a value, so that many can share a statement (adapters/hot.py). Instants in ms."""
+
+    session_id: UUID
+    generation: int
+    audience: Audience
+    now: int
+    idle_expires_at: int
+
+
+def ask(secret: ServerSecret, policy: Policy, presented: object, audience: Audience, now: int) -> Ask | None:
+    """What to advance for *presented*; None for what is no token of ours."""
+    try:
+        token = refresh_tokens.parse(secret, presented)
+    except RefreshTokenMalformed:
+        return None
+    return Ask(token.session_id, token.generation, audience, now, now + policy.idle_ttl(audience.surface))
+
+
 async def rotate(unit: Unit, presented: object, audience: Audience, *, proof: dpop.Request | None = None) -> Grant:
     """Spend *presented* and issue its successor.
 
@@ -67,7 +89,9 @@ async def rotate(unit: Unit, presented: object, audience: Audience, *, proof: dp
     except (RefreshTokenMalformed, RefreshTokenUnknown):
         if presented:
             rates = unit.policy.limits.invalid_refresh_per_client
-            await limits.spend(unit, Budget("invalid_refresh_per_client", rates, unit.caller.address))
+            await limits.spend(
+                unit, Budget("invalid_refresh_per_client", rates, f"{audience.team_id}|{unit.caller.address}")
+            )
         raise
 
 
@@ -103,7 +127,7 @@ async def _advance(unit: Unit, token: RefreshToken, audience: Audience) -> Grant
                 rotated_at=unit.now,
                 receipt_at=None,
                 late_replays=(sessions.c.late_replays * 2) % 2**REMEMBERED_GENERATIONS,
-                idle_expires_at=unit.now + _idle_ttl(unit, audience.surface),
+                idle_expires_at=unit.now + unit.policy.idle_ttl(audience.surface),
             )
             .returning(*_GRANTED)
         )
@@ -156,7 +180,7 @@ async def _stay_bound(unit: Unit, session: Session, token: RefreshToken, proof: 
         await unit.db.execute(
             update(sessions)
             .where(sessions.c.id == session.id, sessions.c.ended_at.is_(None))
-            .values(idle_expires_at=unit.now + _idle_ttl(unit, session.surface))
+            .values(idle_expires_at=unit.now + unit.policy.idle_ttl(session.surface))
             .returning(*_GRANTED)
         )
     ).one()
@@ -202,7 +226,7 @@ async def _forgive(unit: Unit, session: Session, token: RefreshToken) -> Grant:
                 sessions.c.generation == session.generation,
                 sessions.c.ended_at.is_(None),
             )
-            .values(late_replays=late_replays, idle_expires_at=unit.now + _idle_ttl(unit, session.surface))
+            .values(late_replays=late_replays, idle_expires_at=unit.now + unit.policy.idle_ttl(session.surface))
             .returning(*_GRANTED)
         )
     ).one()
@@ -227,7 +251,7 @@ async def _adopt(unit: Unit, session: Session, token: RefreshToken) -> Grant:
                 rotated_at=unit.now,
                 receipt_at=None,
                 late_replays=0,
-                idle_expires_at=unit.now + _idle_ttl(unit, session.surface),
+                idle_expires_at=unit.now + unit.policy.idle_ttl(session.surface),
             )
             .returning(*_GRANTED)
         )
@@ -249,10 +273,6 @@ async def _record(unit: Unit, session: Session, event: audit.Event, **detail: in
     await audit.record(
         unit, event, team_id=session.team_id, user_id=session.user_id, session_id=session.id, detail=detail
     )
-
-
-def _idle_ttl(unit: Unit, surface: Surface) -> int:
-    return unit.policy.elixir_idle_ttl if surface is Surface.ELIXIR else unit.policy.junction_idle_ttl
 
 
 def _grant(unit: Unit, row: Row[UUID, int, UUID, UUID, str, str, str | None, str | None, str | None, object]) -> Grant:

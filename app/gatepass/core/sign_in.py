@@ -35,10 +35,7 @@ async def open_session(
     if user.is_banned:
         raise UserBanned(user.ban_reason or "")
     policy = unit.policy
-    if audience.surface is Surface.ELIXIR:
-        idle_ttl, absolute_ttl = policy.elixir_idle_ttl, None
-    else:
-        idle_ttl, absolute_ttl = policy.junction_idle_ttl, policy.junction_absolute_ttl
+    absolute_ttl = None if audience.surface is Surface.ELIXIR else policy.junction_absolute_ttl
     session = Session(
         id=unit.mint.uuid7(unit.now),
         team_id=audience.team_id,
@@ -50,7 +47,7 @@ async def open_session(
         receipt_at=None,
         late_replays=0,
         last_seen_at=unit.now,
-        idle_expires_at=unit.now + idle_ttl,
+        idle_expires_at=unit.now + policy.idle_ttl(audience.surface),
         absolute_expires_at=None if absolute_ttl is None else unit.now + absolute_ttl,
         opened_at=unit.now,
         ended_at=None,

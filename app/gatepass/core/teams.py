@@ -157,6 +157,7 @@ async def change(unit: Unit, team_id: UUID, **changes: object) -> Team:
         raise InputRefused("code_length", "is a whole number from 5 to 10")
     if not changes:
         return await get(unit, team_id)
+    unit.changes_keys = True
     row = (
         await unit.db.execute(
             update(teams).where(teams.c.id == team_id, teams.c.removed_at.is_(None)).values(changes).returning(*teams.c)
@@ -170,6 +171,7 @@ async def change(unit: Unit, team_id: UUID, **changes: object) -> Team:
 
 async def remove(unit: Unit, team_id: UUID) -> None:
     """Take a team out of service: its keys open nothing and its sessions end. Raises NotFound."""
+    unit.changes_keys = True
     removed = await unit.db.execute(
         update(teams)
         .where(teams.c.id == team_id, teams.c.removed_at.is_(None))

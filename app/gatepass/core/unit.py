@@ -46,6 +46,10 @@ class Policy:
     expose_user_code: bool = False
     dotless_domains: bool = False
 
+    def idle_ttl(self, surface: str) -> int:
+        """How long an unused session of that surface stays open."""
+        return self.elixir_idle_ttl if surface == "elixir" else self.junction_idle_ttl
+
 
 async def _still_there() -> bool:
     return False
@@ -74,5 +78,7 @@ class Unit:
     caller: Caller = field(default_factory=Caller)
     receipts: list[tuple[UUID, int]] = field(default_factory=list)
     """Generations (session, generation) proven to have arrived; noted by the runtime in a transaction of their own."""
+    changes_keys: bool = False
+    """What a key opens has changed: forget after the commit what this process remembers of keys."""
     nudges_outbox: bool = False
     """A mail was queued: wake this process's worker after the commit."""

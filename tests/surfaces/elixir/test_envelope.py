@@ -121,6 +121,7 @@ async def test_a_fault_of_ours_is_an_internal_error_that_tells_nothing(tmp_path:
         assert error_of(await phone.userinfo()) == fault
         assert error_of(await phone.sign_out()) == fault
         drop("api_keys")
+        server.runtime.apps.forget()
         for method, path in CALLS:
             answer = await server.client.request(method, path, headers=phone.bearer)
             assert error_of(answer) == fault

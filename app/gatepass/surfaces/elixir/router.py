@@ -13,7 +13,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from gatepass.core import access_tokens, api_keys, limits, otp, qr, rotation, sessions
+from gatepass.core import access_tokens, api_keys, limits, otp, qr, sessions
 from gatepass.core.access_tokens import Bearer
 from gatepass.core.addresses import Address
 from gatepass.core.api_keys import App
@@ -137,12 +137,9 @@ async def verify_code(call: InCall) -> Response:
 )
 async def refresh_session(call: InCall) -> Response:
     """Rotate the refresh token and get a new access token (E3)."""
-
-    async def work(unit: Unit, app: App) -> Grant:
-        body = wire.parse(wire.RefreshSession, call.body)
-        return await rotation.rotate(unit, body.refresh_token, app.audience)
-
-    grant = await call.transact(work)
+    app = await call.runtime.apps.named_by(call.key)
+    body = wire.parse(wire.RefreshSession, call.body)
+    grant = await call.runtime.rotate(body.refresh_token, app.audience, caller=call.caller)
     account = wire.Account.of(grant, ban_reason="")
     return wire.success(wire.AccountCredentials(**call.bundle(grant), user=account))
 
