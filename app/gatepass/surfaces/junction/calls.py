@@ -162,7 +162,8 @@ async def call_of(request: Request, limit: int) -> Call:
     """Read *request*, its body up to *limit* bytes. Raises PayloadTooLarge."""
     runtime = runtime_of(request)
     body = await read_body(request, limit)
-    scheme, _, token = (only(request, "authorization") or "").partition(" ")
+    authorization = only(request, "authorization") if "authorization" in request.headers else ""
+    scheme, _, token = ("bearer" if authorization is None else authorization).partition(" ")
     return Call(
         runtime=runtime,
         request=request,

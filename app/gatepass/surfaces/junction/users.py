@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from fastapi import APIRouter, Response
+from starlette.convertors import PathConvertor, register_url_convertor
 
 from gatepass.core import sign_in_tokens, user_deletion, users
 from gatepass.core.errors import ClientUserIdTaken, Conflict, Forbidden, UserDeleted
@@ -25,6 +26,14 @@ from gatepass.surfaces.junction.refusals import (
     changing,
 )
 
+
+class Rest(PathConvertor):
+    """The rest of a path, line breaks included, which a customer's id may well hold."""
+
+    regex = r"(?s:.*)"
+
+
+register_url_convertor("rest", Rest())
 router = APIRouter(prefix="/v2/user", tags=["Junction: users"])
 
 
@@ -72,7 +81,7 @@ async def undo_delete(call: InCall) -> Response:
     return wire.respond(200, answers.Done())
 
 
-@router.get("/resolve/{client_user_id:path}", **documented(answers.UserObject, NobodyResolved))
+@router.get("/resolve/{client_user_id:rest}", **documented(answers.UserObject, NobodyResolved))
 async def resolve_user(call: InCall, client_user_id: str) -> Response:
     """Read a user by the customer's own id, which takes the rest of the path (J4)."""
 

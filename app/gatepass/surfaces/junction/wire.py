@@ -53,9 +53,13 @@ def _is_id(text: str) -> str:
     return text
 
 
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+"""What no database stores: NUL, and halves of a character, which JSON can spell (RFC 8259 section 8.2)."""
+
+
 def _is_text(text: str) -> str:
-    if "\0" in text:
-        raise PydanticCustomError("value_error", "Value error, has a NUL character")
+    if _UNSTORABLE.search(text):
+        raise PydanticCustomError("string_unicode", "Input should be a valid string")
     return text
 
 
