@@ -37,6 +37,7 @@ from gatepass.core.teams import Team, TeamEnvironment
 from gatepass.core.unit import Unit
 
 _KEY = re.compile(r"[\x21-\x7e]{16,4096}")
+_JUNCTION_PREFIX = re.compile(r"[sp]k_(us|eu)_")
 _RANDOM_CHARACTERS = 40
 
 
@@ -121,11 +122,14 @@ async def create(unit: Unit, team_id: UUID, kind: Kind, environment: Environment
 async def adopt(unit: Unit, team_id: UUID, kind: Kind, environment: Environment | None, presented: str) -> ApiKey:
     """Take over a key that another system issued, so that apps already shipped keep working.
 
-    Raises NotFound, InputRefused (not 16 to 4 096 visible ASCII characters; a secret below 32), Conflict (known).
+    Raises NotFound, InputRefused (not 16 to 4 096 visible ASCII characters; a secret below 32; a Junction prefix that
+    disagrees with the team), Conflict (known).
     """
     team = await teams.get(unit, team_id)
     if not _KEY.fullmatch(presented) or (kind is Kind.SECRET and len(presented) < 32):
         raise InputRefused("key", "has 16 to 4096 visible ASCII characters, a secret one at least 32")
+    if kind is Kind.SECRET and (named := _JUNCTION_PREFIX.match(presented)) and named[0] != _prefix(team, kind):
+        raise InputRefused("key", f"is of another environment or region: this team's begin with {_prefix(team, kind)}")
     known = await unit.db.scalar(select(api_keys.c.id).where(api_keys.c.digest == sha256(presented)))
     if known is not None:
         raise Conflict("this key is known already")

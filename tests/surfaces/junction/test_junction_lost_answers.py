@@ -6,10 +6,13 @@ import asyncio
 
 import pytest
 
-from backend import Backend, MobileApp
+from backend import USERS, Backend, MobileApp
+from gatepass.adapters.database import Database
 from gatepass.core import audit
 from gatepass.core.audit import Event
 from gatepass.core.sessions import Cause
+from harness import Server, serve
+from postgres import free_port
 
 
 async def lose_a_refresh(app: MobileApp) -> str:
@@ -51,6 +54,37 @@ async def test_fifty_refreshes_at_once_have_one_successor(backend: Backend) -> N
     assert [answer.status_code for answer in answers] == [200] * 50
     assert len({answer.json()["refresh_token"] for answer in answers}) == 1
     assert (await app.session()).generation == 1
+
+
+async def test_fifty_refreshes_spread_over_two_servers_have_one_successor(
+    backend: Backend, server: Server, database_url: str
+) -> None:
+    app = await backend.sign_in()
+    async with serve(database_url, clock=server.clock) as second:
+        sibling = MobileApp(second, app.tokens)
+        phones = [app, sibling] * 25
+        answers = await asyncio.gather(*(phone.refresh(keep=False) for phone in phones))
+        assert [answer.status_code for answer in answers] == [200] * 50
+        assert len({answer.json()["refresh_token"] for answer in answers}) == 1
+        sibling.tokens = answers[0].json()
+        assert (await sibling.read()).status_code == 200, "each reads what the other signed"
+    assert (await app.session()).generation == 1
+
+
+async def test_while_the_database_is_down_nothing_is_lost(backend: Backend, server: Server) -> None:
+    app = await backend.sign_in()
+    token = await backend.sign_in_token(app.user_id)
+    reachable, nowhere = server.runtime.database, Database(f"postgresql://127.0.0.1:{free_port()}/nowhere")
+    server.runtime.database = nowhere
+    server.clock.advance(seconds=2)
+    for answer in (await app.refresh(), await backend.exchange(token)):
+        assert (answer.status_code, answer.json()["error"]) == (503, "temporarily_unavailable")
+    for answer in (await app.read(), await backend.call("GET", USERS)):
+        assert (answer.status_code, answer.json()) == (503, {"detail": "Temporarily unavailable"})
+    server.runtime.database = reachable
+    await nowhere.dispose()
+    assert (await app.refresh()).status_code == 200
+    assert (await backend.exchange(token)).status_code == 200
 
 
 async def test_a_lost_exchange_is_repeated_until_the_session_is_used(backend: Backend) -> None:

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from backend import EXCHANGE, USERS, Backend, MobileApp, new_backend
 from gatepass.core import api_keys
 from gatepass.core.api_keys import Kind
+from gatepass.core.errors import InputRefused
 from gatepass.core.signing_keys import Ring
 from gatepass.core.teams import Region, TeamEnvironment
 from harness import Server
@@ -134,6 +135,20 @@ async def test_a_key_says_what_it_is_for(
     assert backend.key.startswith(prefix)
     assert backend.key.removeprefix(prefix).isalnum()
     assert len(backend.key) >= len(prefix) + 32
+
+
+async def test_a_key_from_elsewhere_has_to_agree_with_its_team(backend: Backend) -> None:
+    runtime, chance = backend.server.runtime, "x" * 40
+
+    async def adopt(key: str) -> None:
+        await runtime.transact(lambda unit: api_keys.adopt(unit, backend.team.id, Kind.SECRET, None, key))
+
+    for prefix in ("pk_eu_", "sk_us_", "pk_us_"):
+        with pytest.raises(InputRefused, match="this team's begin with sk_eu_"):
+            await adopt(prefix + chance)
+    for key in (f"sk_eu_{backend.team.id.hex}", f"vendor-{backend.team.id.hex}"):
+        await adopt(key)
+        assert (await Backend(backend.server, backend.team, key).call("GET", USERS)).status_code == 200
 
 
 async def test_a_revoked_key_opens_nothing_from_the_next_call_on(backend: Backend) -> None:

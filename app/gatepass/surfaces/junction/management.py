@@ -60,9 +60,12 @@ InManagement = Annotated[Management, Depends(_managed)]
 async def create_api_access_token(call: InManagement, org: str, team_id: str) -> Response:
     """A bearer token that stands in for a team's key for ten minutes."""
     this = wire.id_in(team_id, name="team_id")
-    team = await call.runtime.read(lambda unit: teams.get(unit, this))
-    key = await call.runtime.keyring.signer(Ring.ACCESS)
-    token = call.runtime.signer.team(team, key, call.runtime.clock.now())
+
+    async def work(unit: Unit) -> tuple[Team, int]:
+        return await teams.get(unit, this), unit.now
+
+    team, now = await call.runtime.read(work)
+    token = call.runtime.signer.team(team, await call.runtime.keyring.signer(Ring.ACCESS), now)
     return wire.respond(200, answers.TeamAccessToken(access_token=token.text, expires_in=token.life // SECOND))
 
 
