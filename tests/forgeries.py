@@ -111,10 +111,16 @@ def with_the_right_key(token: str, private: Any) -> Iterator[tuple[str, str]]:
         "a list": [claims["exp"]],
         "negative": -1,
         "past": claims["iat"] - 3600,
+        "huge": 10**300,
+        "a century on": claims["iat"] + 100 * 365 * 86_400,
     }.items():
         yield f"exp {name}", signed(header, {**claims, "exp": exp}, private)
     yield "exp missing", signed(header, without("exp"), private)
     yield "iat missing", signed(header, without("iat"), private)
+    yield (
+        "iat in the future",
+        signed(header, {**claims, "iat": claims["iat"] + 120, "exp": claims["exp"] + 120}, private),
+    )
     yield "iat text", signed(header, {**claims, "iat": str(far)}, private)
     for aud in ("someone-else", "", None, [claims["aud"]], [claims["aud"], "other"]):
         yield f"aud {aud!r}", signed(header, {**claims, "aud": aud}, private)

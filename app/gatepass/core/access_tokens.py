@@ -142,6 +142,7 @@ async def authenticate(unit: Unit, presented: str | None, app: App, *, even_expi
         raise AccessTokenInvalid(str(error)) from error
     if claims["iss"] != str(app.team.id) or claims["aud"] != _game(app.environment.value):
         raise AccessTokenInvalid("issued for another team or environment")
+    _see_that_it_is_dated(claims, unit.policy.elixir_access_ttl, unit.now)
     if claims["exp"] * SECOND <= unit.now and not even_expired:
         raise AccessTokenExpired("past its life")
     return await _bearer(
@@ -165,6 +166,7 @@ def verified_user_claims(policy: Policy, presented: str | None, keys: dict[str, 
         raise AccessTokenInvalid(str(error)) from error
     if claims["iss"] != policy.issuer or claims["aud"] != policy.junction_audience or claims["scope"] != "user":
         raise AccessTokenInvalid("issued elsewhere, or for something else")
+    _see_that_it_is_dated(claims, policy.junction_access_ttl, now)
     if claims["exp"] * SECOND + LEEWAY <= now:
         raise AccessTokenExpired("past its life")
     return claims
@@ -197,16 +199,23 @@ async def inspect(unit: Unit, presented: str | None, keys: dict[str, Any], *, te
 def team_named_by(policy: Policy, presented: str | None, keys: dict[str, Any], now: int) -> UUID:
     """The team that a team access token stands in for. Raises AccessTokenInvalid, AccessTokenExpired."""
     try:
-        wanted = {"iss": str, "aud": str, "sub": str, "scope": str, "exp": int}
+        wanted = {"iss": str, "aud": str, "sub": str, "scope": str, "iat": int, "exp": int}
         claims = jws.verify(presented, keys, algorithm="ES256", typ="team+jwt", claims=wanted)
         team_id = UUID(claims["sub"])
     except (jws.NotOurs, ValueError) as error:
         raise AccessTokenInvalid(str(error)) from error
     if claims["iss"] != policy.issuer or claims["aud"] != policy.junction_audience or claims["scope"] != "team":
         raise AccessTokenInvalid("issued elsewhere, or for something else")
+    _see_that_it_is_dated(claims, TEAM_TOKEN_LIFE, now)
     if claims["exp"] * SECOND <= now:
         raise AccessTokenExpired("past its life")
     return team_id
+
+
+def _see_that_it_is_dated(claims: dict[str, Any], ttl: int, now: int) -> None:
+    """Refuse a token from the future, or made to live longer than any of its kind. *ttl* and *now* in ms."""
+    if claims["iat"] * SECOND > now + LEEWAY or (claims["exp"] - claims["iat"]) * SECOND > ttl:
+        raise AccessTokenInvalid("dated as none of ours")
 
 
 async def _bearer(unit: Unit, claims: dict[str, Any], *within: ColumnElement[bool]) -> Bearer:
