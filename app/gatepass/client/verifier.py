@@ -67,10 +67,16 @@ class OfflineVerifier:
             raise Rejected("issued elsewhere, or for something else")
         if type(claims.get("exp")) is not int or claims["exp"] + LEEWAY <= self._now():
             raise Rejected("expired")
-        feed = self._revocations()
-        if claims.get("sid") in feed["sessions"]:
-            raise Rejected("its session has ended")
+        self._see_that_it_lives(claims, self._revocations())
         return claims
+
+    @staticmethod
+    def _see_that_it_lives(claims: dict[str, Any], feed: dict[str, Any]) -> None:
+        issued_at = claims.get("iat")
+        if type(issued_at) is not int or issued_at < feed["since"]:
+            raise Rejected("issued before the list of ended sessions begins; introspection can still tell")
+        if claims.get("sid") in feed["sessions"] or issued_at <= feed["teams"].get(claims.get("team_id"), -1):
+            raise Rejected("its session has ended")
 
     def _signed(self, token: str, typ: str) -> dict[str, Any]:
         """The claims of a JWT of type *typ* that a key of the JWKS signed with ES256."""
@@ -121,7 +127,9 @@ class OfflineVerifier:
 
     def _read_feed(self, answer: httpx.Response) -> dict[str, Any]:
         claims = self._signed(answer.text, "revocations+jwt")
-        return {"sessions": frozenset(claims["sessions"])}
+        if claims["iss"] != self.issuer or claims["exp"] <= self._now():
+            raise Rejected("a list of another server's, or of another time")
+        return {"sessions": frozenset(claims["sessions"]), "teams": dict(claims["teams"]), "since": claims["since"]}
 
     def _fetch(self, copy: _Copy, path: str, read: Callable[[httpx.Response], Any]) -> None:
         """Bring *copy* up to date; what cannot be fetched or read leaves it as it was."""

@@ -10,6 +10,7 @@ import pytest
 
 from backend import Backend, MobileApp, new_backend
 from gatepass.client.verifier import OfflineVerifier, Rejected
+from gatepass.core import teams
 from gatepass.core.signing_keys import Ring
 from harness import Server, serve
 
@@ -187,18 +188,40 @@ def offline(server: Server, documents: dict[str, httpx.Response]) -> OfflineVeri
     return OfflineVerifier("http://127.0.0.1:8000", http=http, now=lambda: server.clock.now() / 1000)
 
 
-async def test_the_reference_verifier_drops_a_token_whose_session_ended(backend: Backend) -> None:
-    app: MobileApp = await backend.sign_in()
-    server = backend.server
+async def sign_out(backend: Backend, app: MobileApp) -> None:
+    await backend.server.client.post("/oauth/revoke", data={"token": app.tokens["access_token"]})
+
+
+async def delete_the_user(backend: Backend, app: MobileApp) -> None:
+    await backend.call("DELETE", f"/v2/user/{app.user_id}")
+
+
+async def remove_the_team(backend: Backend, app: MobileApp) -> None:
+    await backend.server.runtime.transact(lambda unit: teams.remove(unit, backend.team.id))
+
+
+@pytest.mark.parametrize("end", [sign_out, delete_the_user, remove_the_team])
+async def test_the_reference_verifier_drops_a_token_whose_session_ended(backend: Backend, end: Any) -> None:
+    app, other, server = await backend.sign_in(), await (await new_backend(backend.server)).sign_in(), backend.server
 
     async def documents() -> dict[str, httpx.Response]:
         return {path: await get(server, path) for path in (JWKS, REVOCATIONS)}
 
-    assert offline(server, await documents()).verify(app.tokens["access_token"])["sub"] == app.user_id
-    await server.client.post("/oauth/revoke", data={"token": app.tokens["access_token"]})
+    before = offline(server, await documents())
+    assert before.verify(app.tokens["access_token"])["sub"] == app.user_id
+    await end(backend, app)
     server.clock.advance(seconds=1)
-    with pytest.raises(Rejected):
-        offline(server, await documents()).verify(app.tokens["access_token"])
+    after = offline(server, await documents())
+    with pytest.raises(Rejected, match="ended"):
+        after.verify(app.tokens["access_token"])
+    assert after.verify(other.tokens["access_token"])["sub"] == other.user_id
+
+
+async def test_a_token_that_still_lives_is_never_older_than_the_list(backend: Backend) -> None:
+    app, server = await backend.sign_in(), backend.server
+    server.clock.advance(seconds=app.tokens["expires_in"] + 59)
+    documents = {path: await get(server, path) for path in (JWKS, REVOCATIONS)}
+    assert offline(server, documents).verify(app.tokens["access_token"])["sub"] == app.user_id
 
 
 async def test_a_second_server_starts_with_the_first_ones_keys(backend: Backend) -> None:
