@@ -27,6 +27,7 @@ from gatepass.core import signing_keys
 from gatepass.core.errors import InputRefused, NotFound, Refusal, Unavailable
 from gatepass.core.mint import Mint
 from gatepass.core.server_secret import SealBroken
+from gatepass.fast_lane import FastLane
 from gatepass.settings import Settings, load
 from gatepass.surfaces import admin, docs, elixir, health, identity_toolkit, junction, oauth
 from gatepass.wiring import Fault, MethodNotAllowed, PayloadTooLarge, Runtime
@@ -51,6 +52,14 @@ SURFACES: tuple[tuple[str, Callable[[Refusal], Response]], ...] = (
     ("/", health.spell),
 )
 """Which surface spells a refusal, by the longest prefix of the path: also of 404, 405, 413 and 500."""
+
+FAST_LANE = {
+    ("POST", "/sdk/auth/v2/session/refresh"): elixir.serve_refresh,
+    ("GET", "/sdk/v2/userinfo"): elixir.serve_userinfo,
+    ("POST", "/v1/token"): junction.answer_token,
+    ("POST", "/auth/v1/token"): junction.answer_token,
+}
+"""The routes that are served all day."""
 
 METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
 
@@ -100,6 +109,7 @@ def create_app(
         app.add_exception_handler(kind, _spell)
     app.add_middleware(TokenByKey)
     app.add_middleware(EitherSlash)
+    app.add_middleware(FastLane, lanes=FAST_LANE, spell=_spell)
     _describe(app)
     return app
 

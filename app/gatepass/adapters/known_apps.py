@@ -6,6 +6,7 @@ process is forgotten at once, through another one within the second.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -28,6 +29,7 @@ class KnownApps:
     def __init__(self, read: Read) -> None:
         self._read = read
         self._known: dict[bytes, tuple[App, float]] = {}
+        self._looking: dict[bytes, asyncio.Future[App]] = {}
 
     async def named_by(self, presented: str | None) -> App:
         """As `api_keys.authenticate_app`, at most a second old. Raises ApiKeyUnknown, DevelopmentKeyRefused."""
@@ -36,12 +38,25 @@ class KnownApps:
         now = time.monotonic()
         if known is not None and now - known[1] < FRESH:
             return known[0]
-        app: App = await self._read(lambda unit: api_keys.authenticate_app(unit, presented))
-        if len(self._known) >= _MOST:
-            self._known.clear()
-        self._known[digest] = app, now
+        if (looking := self._looking.get(digest)) is None:
+            looking = self._looking[digest] = asyncio.ensure_future(self._look_up(digest, presented))
+        return await asyncio.shield(looking)
+
+    async def _look_up(self, digest: bytes, presented: str | None) -> App:
+        """Ask the database, once for everyone who waits."""
+        known = self._known
+        began = time.monotonic()
+        try:
+            app: App = await self._read(lambda unit: api_keys.authenticate_app(unit, presented))
+        finally:
+            if self._looking.get(digest) is asyncio.current_task():
+                del self._looking[digest]
+        if len(known) >= _MOST:
+            known.clear()
+        known[digest] = app, began  # into what was forgotten meanwhile, if it was
         return app
 
     def forget(self) -> None:
-        """Look every key up again: one was revoked, or a team changed."""
-        self._known.clear()
+        """Look every key up again: one was revoked, or a team changed. A look-up under way may have seen it as it was."""
+        self._known = {}
+        self._looking = {}

@@ -1,6 +1,7 @@
 """Logs: one line per event on stderr, JSON or plain, nothing secret in it, every line of a request under its id.
 
-Everything passes one pipe, also what uvicorn and other libraries say through `logging`: stamp, name, scrub, render.
+Everything passes one pipe, also what uvicorn and other libraries say through `logging`: stamp, name, scrub, render. Only
+the line of a request, which holds nothing that anyone chose, goes straight to the renderer.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import logging
 import re
 import sys
 import time
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from contextvars import ContextVar
 from typing import Any, Literal
 
@@ -48,14 +49,10 @@ _request_id: ContextVar[str] = ContextVar("request_id")
 
 def configure(log_format: Literal["json", "console"], *, level: int = logging.INFO) -> None:
     """Send every log of this process down the pipe, to stderr, from *level* on; libraries from `WARNING` on."""
+    global _render, _level
+    _render, _level = (_as_json if log_format == "json" else _as_line), level
     structlog.configure(
-        processors=[
-            structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
-            _name,
-            structlog.processors.format_exc_info,
-            _scrub,
-            _as_json if log_format == "json" else _as_line,
-        ],
+        processors=[_stamp, _name, structlog.processors.format_exc_info, _scrub, _render],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=_Stderr,
         cache_logger_on_first_use=False,
@@ -75,7 +72,6 @@ class AccessLog:
     def __init__(self, app: ASGIApp, *, mint: Mint | None = None) -> None:
         self.app = app
         self._mint = mint or Mint()
-        self._log = structlog.get_logger("gatepass.access")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -96,12 +92,12 @@ class AccessLog:
         try:
             await self.app(scope, receive, noting)
         finally:
-            self._log.info(
-                "request",
-                method=scope["method"],
-                route=getattr(scope.get("route"), "path", None),
-                status=status or None,
-                ms=round((time.perf_counter() - began) * 1000, 1),
+            _note_request(
+                request_id,
+                scope["method"],
+                getattr(scope.get("route"), "path", None),
+                status,
+                round((time.perf_counter() - began) * 1000, 1),
             )
             _request_id.reset(marker)
 
@@ -111,6 +107,16 @@ class AccessLog:
                 given: str = value.decode()
                 return given
         return self._mint.bytes(8).hex()
+
+
+def _note_request(request_id: str, method: str, route: str | None, status: int, ms: float) -> None:
+    """One line, straight to the renderer: every value in it is a number, a route's template or checked already."""
+    if _level > logging.INFO:
+        return
+    event: EventDict = _stamp(None, "", {})
+    event.update(level="info", logger="gatepass.access", request=request_id, event="request")
+    event.update(method=method if method in _METHODS else "OTHER", route=route, status=status or None, ms=ms)
+    _Stderr().info(_render(None, "", event))
 
 
 class _Stderr:
@@ -202,3 +208,9 @@ def _plain(value: Any) -> str:
 
 def _printable(text: str) -> str:
     return text if text.isprintable() else json.dumps(text)[1:-1]
+
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_stamp = structlog.processors.TimeStamper(fmt="iso", utc=True, key="at")
+_render: Callable[[Any, str, EventDict], str] = _as_line
+_level = logging.INFO

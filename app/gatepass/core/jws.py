@@ -8,11 +8,18 @@ is verified: `jwk`, `jku`, `x5u` and `crit` headers make it a stranger's (RFC 87
 
 from __future__ import annotations
 
+import base64
+import hmac
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import jwt
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from jwt.types import Options
 
 _COMPACT = re.compile(r"[A-Za-z0-9_-]{2,2048}\.[A-Za-z0-9_-]{2,8192}\.[A-Za-z0-9_-]{2,1024}")
@@ -84,5 +91,33 @@ def decode(presented: str, key: Any, algorithm: str) -> dict[str, Any]:
 
 
 def sign(claims: dict[str, Any], key: Any, *, algorithm: str, typ: str, kid: str) -> str:
-    """A token that `verify` accepts."""
-    return jwt.encode(claims, key, algorithm, headers={"typ": typ, "kid": kid})
+    """A token that `verify` accepts (RFC 7515 section 5.1).
+
+    Done by hand because it is done for every refresh: PyJWT spends ten times the signature on preparing it.
+    """
+    payload = json.dumps(claims, separators=(",", ":")).encode()
+    signed = _header(algorithm, typ, kid) + b"." + _encode(payload)
+    return (signed + b"." + _encode(_SIGNATURES[algorithm](key, signed))).decode("ascii")
+
+
+@lru_cache(maxsize=1024)
+def _header(algorithm: str, typ: str, kid: str) -> bytes:
+    return _encode(json.dumps({"alg": algorithm, "kid": kid, "typ": typ}, separators=(",", ":")).encode())
+
+
+def _encode(raw: bytes) -> bytes:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=")
+
+
+def _es256(key: ec.EllipticCurvePrivateKey, signed: bytes) -> bytes:
+    """The two numbers of the signature, 32 bytes each (RFC 7518 section 3.4)."""
+    r, s = decode_dss_signature(key.sign(signed, _ECDSA))
+    return r.to_bytes(32, "big") + s.to_bytes(32, "big")
+
+
+_ECDSA = ec.ECDSA(hashes.SHA256())
+_SIGNATURES: dict[str, Callable[[Any, bytes], bytes]] = {
+    "HS512": lambda key, signed: hmac.digest(key, signed, "sha512"),
+    "ES256": _es256,
+    "RS256": lambda key, signed: key.sign(signed, padding.PKCS1v15(), hashes.SHA256()),
+}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from functools import cache
+from functools import cache, lru_cache
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
@@ -25,6 +25,7 @@ class ServerSecret:
             raise ValueError(f"a server secret has at least {MINIMUM_BYTES} bytes")
         self._listed = tuple(text.encode() for text in listed)
         self.keys = cache(self._keys)
+        self.team_keys = lru_cache(maxsize=10_000)(self._team_keys)
         self._fernet = cache(self._make_fernet)
 
     def __repr__(self) -> str:
@@ -49,7 +50,7 @@ class ServerSecret:
         macs = [hmac.digest(key, message, "sha256")[:size] for key in self.keys(purpose)]
         return any(hmac.compare_digest(mac, presented) for mac in macs)
 
-    def team_keys(self, purpose: str, team: bytes) -> tuple[bytes, ...]:
+    def _team_keys(self, purpose: str, team: bytes) -> tuple[bytes, ...]:
         """A 64-byte key per listed secret for one team, as HS512 wants it (RFC 7518 section 3.2)."""
         return tuple(hmac.digest(key, team, "sha512") for key in self.keys(purpose))
 

@@ -257,3 +257,13 @@ def _qr_id(presented: str) -> UUID:
     if (qr_id := find_id(presented)) is None:
         raise NotFound("qr code")
     return qr_id
+
+
+async def serve_refresh(request: Request) -> Response:
+    """E3 for the fast lane."""
+    return await refresh_session(await _read_call(request))
+
+
+async def serve_userinfo(request: Request) -> Response:
+    """S1 for the fast lane."""
+    return await userinfo(await _read_call(request))

@@ -3,6 +3,7 @@
 from gatepass.surfaces.junction.documentation import SCHEMAS, SECURITY_SCHEMES
 from gatepass.surfaces.junction.refusals import spell
 from gatepass.surfaces.junction.router import router
+from gatepass.surfaces.junction.token import answer_token
 from gatepass.surfaces.junction.token_refusals import spell_token
 
-__all__ = ["SCHEMAS", "SECURITY_SCHEMES", "router", "spell", "spell_token"]
+__all__ = ["SCHEMAS", "SECURITY_SCHEMES", "answer_token", "router", "spell", "spell_token"]
