@@ -156,7 +156,8 @@ def _median(values: Iterable[float | None]) -> float | None:
 
 def _table(mode: str, lines: list[Line]) -> list[str]:
     out = [
-        f"| | per second | of {_yardstick(mode)} | p50 ms | p99 ms | errors | CPU µs app | CPU µs database | MiB before, after |",
+        f"| | per second | of {_yardstick(mode)} | p50 ms | p99 ms | errors "
+        "| CPU µs app | CPU µs database | MiB before, after |",
         "|---|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for line in lines:

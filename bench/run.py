@@ -11,6 +11,7 @@ Contestants of a mode are visited in turn, A B C, A B C, so that whatever else t
 from __future__ import annotations
 
 import argparse
+import signal
 import subprocess
 import sys
 import tempfile
@@ -35,6 +36,7 @@ BETWEEN = 1.0
 
 def main() -> int:
     """Run what was asked for and write it down; 1 where a contestant failed or gave a wrong answer."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # stopped from outside: still stop what was started
     options = _options()
     modes = [mode for mode in MODES if mode.name in options.modes]
     visits: list[Visit] = []

@@ -113,7 +113,7 @@ def _allauth(stage: Stage) -> Iterator[Lane]:
     environment = {"DATABASE_URL": stage.database("allauth"), "POOL": str(pool), "COUNT": str(min(stage.pool, 400))}
     python = str(where / "venv" / "bin" / "python")
     for step in ("migrate", "seed"):
-        _run(python, "site.py", step, cwd=where, environment={**environment, "PATH": "/usr/bin:/bin"})
+        _run(python, "bench_site.py", step, cwd=where, environment={**environment, "PATH": "/usr/bin:/bin"})
     process = Process.start(
         [python, "-m", "gunicorn", "--chdir", where, "-w", "1", "-b", f"127.0.0.1:{port}", "bench_site:application"],
         port=port,

@@ -18,20 +18,20 @@ from machine import ROOT
 
 sys.path.insert(0, str(ROOT / "app"))
 
-from sqlalchemy import Table, insert, select  # noqa: E402
+from sqlalchemy import Table, insert, select
 
-from gatepass.adapters import migrations  # noqa: E402
-from gatepass.core import api_keys, sign_in, sign_in_tokens, teams, users  # noqa: E402
-from gatepass.core.addresses import Address  # noqa: E402
-from gatepass.core.api_keys import Environment, Kind  # noqa: E402
-from gatepass.core.refresh_tokens import RefreshToken  # noqa: E402
-from gatepass.core.sessions import Audience, Grant, Proof, Surface, sessions  # noqa: E402
-from gatepass.core.sign_in_tokens import Issued  # noqa: E402
-from gatepass.core.signing_keys import Ring  # noqa: E402
-from gatepass.core.teams import Team  # noqa: E402
-from gatepass.core.unit import Unit  # noqa: E402
-from gatepass.settings import Settings  # noqa: E402
-from gatepass.wiring import Runtime  # noqa: E402
+from gatepass.adapters import migrations
+from gatepass.core import api_keys, sign_in, sign_in_tokens, teams, users
+from gatepass.core.addresses import Address
+from gatepass.core.api_keys import Environment, Kind
+from gatepass.core.refresh_tokens import RefreshToken
+from gatepass.core.sessions import Audience, Grant, Proof, Surface, sessions
+from gatepass.core.sign_in_tokens import Issued
+from gatepass.core.signing_keys import Ring
+from gatepass.core.teams import Team
+from gatepass.core.unit import Unit
+from gatepass.settings import Settings
+from gatepass.wiring import Runtime
 
 AT_ONCE = 1_000
 """Rows per transaction."""
