@@ -17,7 +17,7 @@ from typing import Any
 import structlog
 
 from gatepass.adapters.mail import DeliveryFailed, Postman, Transact
-from gatepass.core import outbox, purge
+from gatepass.core import outbox, purge, user_deletion
 from gatepass.core.errors import Unavailable
 from gatepass.core.mint import Mint
 from gatepass.core.outbox import Claimed, State
@@ -145,15 +145,17 @@ class Worker:
         """Delete what has died, in small batches; how many rows. What is left over goes next time."""
         gone = 0
         for rule in purge.RULES:
-            gone += await self._purge_by(rule)
+            gone += await self._in_batches(partial(purge.batch, rule=rule), purge.BATCH)
+        gone += await self._in_batches(user_deletion.purge_users, user_deletion.PURGED_AT_ONCE)
         return gone + await self._purge_sessions()
 
-    async def _purge_by(self, rule: purge.Rule) -> int:
+    async def _in_batches(self, delete: Callable[[Unit], Awaitable[int]], most: int) -> int:
+        """Let *delete* take up to *most* rows at a time, until it finds fewer."""
         gone = 0
         for _ in range(BATCHES):
-            deleted: int = await self._transact(partial(purge.batch, rule=rule))
+            deleted: int = await self._transact(delete)
             gone += deleted
-            if deleted < purge.BATCH:
+            if deleted < most:
                 break
             await asyncio.sleep(BREATH)
         return gone

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from gatepass.cli.options import AsJson, DataDir, TeamId
+from gatepass.cli.options import AsJson, DataDir, TeamId, duration
 from gatepass.cli.output import Failure, examples, group, instant, pairs, show, table
 
 if TYPE_CHECKING:
     from gatepass.core.api_keys import ApiKey, NewApiKey
+    from gatepass.core.app_keys import Meter
     from gatepass.core.unit import Unit
 
 app = group("keys", "Make, list, revoke and take over API keys.", "gatepass keys list")
@@ -122,3 +123,50 @@ def import_one(
 
     key = transact(work, data_dir)
     show(as_json, _brief(key), lambda: f"took over {key.visible}... as {key.id}")
+
+
+@app.command("in-apps", epilog=examples("gatepass keys in-apps --since 30d --json"))
+def in_apps(
+    team: TeamId = None,
+    since: Annotated[str, typer.Option(help="How far back to look: 90m, 12h, 30d.", metavar="TIME")] = "30d",
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Which apps still carry a secret key instead of a sign-in token: one line per user and SDK version.
+
+    When none is left, gatepass teams update ID --refuse-app-keys keeps it so.
+    """
+    from gatepass.cli.deployment import read, team_of
+    from gatepass.core import app_keys
+
+    back = duration(since)
+
+    async def work(unit: Unit) -> Meter:
+        owner = await team_of(unit, team)
+        return await app_keys.read_meter(unit, owner.id, since=unit.now - back, limit=1000)
+
+    meter = read(work, data_dir)
+    document = {
+        "apps": meter.apps,
+        "refuse_app_keys": meter.refused,
+        "verdict": meter.verdict,
+        "calls": [
+            {
+                "user_id": str(one.user_id) if one.user_id else None,
+                "sdk": one.sdk,
+                "key_id": str(one.key_id),
+                "visible": one.visible,
+                "calls": one.calls,
+                "first_at": one.first_at,
+                "last_at": one.last_at,
+            }
+            for one in meter.calls
+        ],
+    }
+    rows = [
+        (one.user_id, one.sdk, one.visible, one.calls, instant(one.first_at), instant(one.last_at))
+        for one in meter.calls
+    ]
+    heads = ("user", "sdk", "key begins", "calls", "first", "last")
+    listing = f"{table(heads, rows, empty='')}\n\n" if rows else ""
+    show(as_json, document, lambda: f"{listing}{meter.verdict}")

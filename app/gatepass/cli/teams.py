@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -153,3 +154,23 @@ def update(
         return await teams.change(unit, id_of("team", team_id), **changes)
 
     _show_full(transact(work, data_dir), as_json)
+
+
+@app.command(epilog=examples("gatepass teams remove 7c1f2f0e-6a55-4b0b-9a2e-0f6d2f1b9d34 --yes"))
+def remove(
+    team_id: TeamId,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Take a team out of service, for good: its keys open nothing any more and its sessions end at once."""
+    from gatepass.cli.deployment import id_of, read, transact
+    from gatepass.core import teams
+
+    team = read(lambda unit: teams.get(unit, id_of("team", team_id)), data_dir)
+    if not yes:
+        if not sys.stdin.isatty():
+            raise Failure(f"removing {team.name} cannot be undone", "give --yes if that is meant", code=2)
+        typer.confirm(f"Remove {team.name}, sign all its users out and let its keys die?", abort=True, err=True)
+    ended = transact(lambda unit: teams.remove(unit, team.id), data_dir)
+    show(as_json, {**_brief(team), "ended": ended}, lambda: f"removed {team.name}; {ended} sessions ended")

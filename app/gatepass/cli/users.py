@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from gatepass.core.unit import Unit
     from gatepass.core.users import User
 
-app = group("users", "List, ban, import and export accounts.", "gatepass users list --search ada@")
+app = group("users", "List, ban, delete, import and export accounts.", "gatepass users list --search ada@")
 
 
 def _show(user: User, as_json: bool) -> None:
@@ -30,6 +30,7 @@ def list_page(
     team: TeamId = None,
     search: Annotated[str, typer.Option(help="Part of an address, or an exact id.")] = "",
     banned: Annotated[bool | None, typer.Option("--banned/--not-banned", help="Only those.")] = None,
+    deleted: Annotated[bool, typer.Option("--deleted", help="Those in their seven days of grace instead.")] = False,
     offset: Annotated[int, typer.Option(min=0, help="How many to skip.")] = 0,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many to show.")] = 100,
     as_json: AsJson = False,
@@ -42,19 +43,30 @@ def list_page(
 
     async def work(unit: Unit) -> tuple[list[User], int]:
         owner = await team_of(unit, team)
-        return await users.list_page(unit, owner.id, search=search, banned=banned, offset=offset, limit=limit)
+        return await users.list_page(
+            unit, owner.id, search=search, banned=banned, deleted=deleted, offset=offset, limit=limit
+        )
 
     page, total = read(work, data_dir)
+    last = "deleted" if deleted else "banned"
+
+    def document(user: User) -> dict[str, Any]:
+        return {**document_of(user), "deleted_at": user.deleted_at} if deleted else document_of(user)
 
     def words() -> str:
         rows = [
-            (user.id, user.email or user.client_user_id, instant(user.created_at), instant(user.banned_at))
+            (
+                user.id,
+                user.email or user.client_user_id,
+                instant(user.created_at),
+                instant(user.deleted_at if deleted else user.banned_at),
+            )
             for user in page
         ]
-        listing = table(("id", "address", "made", "banned"), rows, empty="no users")
+        listing = table(("id", "address", "made", last), rows, empty="no users")
         return f"{listing}\n{len(page)} of {total}" if page else listing
 
-    show(as_json, {"users": [document_of(user) for user in page], "total": total}, words)
+    show(as_json, {"users": [document(user) for user in page], "total": total}, words)
 
 
 @app.command("show", epilog=examples("gatepass users show ada@example.com"))
@@ -143,6 +155,43 @@ def unban(user: UserName, team: TeamId = None, as_json: AsJson = False, data_dir
     async def work(unit: Unit) -> User:
         owner = await team_of(unit, team)
         return await users.unban(unit, owner.id, (await user_of(unit, owner, user)).id)
+
+    _show(transact(work, data_dir), as_json)
+
+
+@app.command(epilog=examples("gatepass users delete ada@example.com"))
+def delete(user: UserName, team: TeamId = None, as_json: AsJson = False, data_dir: DataDir = None) -> None:
+    """Delete an account and end all its sessions at once. For seven days it can be taken back; then it is erased."""
+    from gatepass.cli.deployment import team_of, transact, user_of
+    from gatepass.cli.user_lines import document_of
+    from gatepass.core import user_deletion
+
+    async def work(unit: Unit) -> User:
+        owner = await team_of(unit, team)
+        return await user_deletion.delete_user(unit, owner.id, (await user_of(unit, owner, user)).id)
+
+    gone = transact(work, data_dir)
+    document = {**document_of(gone), "deleted_at": gone.deleted_at}
+    until = instant((gone.deleted_at or 0) + user_deletion.GRACE)
+    show(as_json, document, lambda: f"deleted {gone.id}\nuntil {until}: gatepass users undelete {gone.id}")
+
+
+@app.command(epilog=examples("gatepass users undelete 8f0a3c1e-5b7d-4e49-9b1a-2f64d0c7aa10"))
+def undelete(
+    user_id: Annotated[
+        str, typer.Argument(help="The user's id; gatepass users list --deleted shows it.", metavar="USER_ID")
+    ],
+    team: TeamId = None,
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Take a deletion back within its seven days. The account is as it was; sessions that ended stay ended."""
+    from gatepass.cli.deployment import id_of, team_of, transact
+    from gatepass.core import user_deletion
+
+    async def work(unit: Unit) -> User:
+        owner = await team_of(unit, team)
+        return await user_deletion.undelete_user(unit, owner.id, user_id=id_of("user", user_id))
 
     _show(transact(work, data_dir), as_json)
 

@@ -9,8 +9,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Column, Integer, Named, String, Table, TypedColumns, Uuid, select
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Integer,
+    Named,
+    String,
+    Table,
+    TypedColumns,
+    Uuid,
+    delete,
+    distinct,
+    func,
+    select,
+)
 
+from gatepass.core import teams
+from gatepass.core.api_keys import api_keys
 from gatepass.core.schema import metadata, upsert
 from gatepass.core.unit import Unit
 
@@ -32,15 +47,38 @@ app_key_calls = Table("app_key_calls", metadata, _AppKeyColumns)
 
 @dataclass(frozen=True, slots=True)
 class AppKeyCalls:
-    """Calls of one user's app with a secret key. *user_id* is None for calls that named nobody. Instants in ms."""
+    """Calls of one user's app with a secret key, by its *visible* beginning the one it sent last.
+
+    *user_id* is None for calls that named nobody. Instants in ms.
+    """
 
     team_id: UUID
     user_id: UUID | None
     sdk: str
     key_id: UUID
+    visible: str
     calls: int
     first_at: int
     last_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Meter:
+    """How far a team is on the way from keys inside apps to sign-in tokens.
+
+    *apps* counts users, all that named nobody as one more; *refused* is the team's switch.
+    """
+
+    calls: list[AppKeyCalls]
+    apps: int
+    refused: bool
+
+    @property
+    def verdict(self) -> str:
+        """One line for people."""
+        apps = {0: "no app carries a key any more", 1: "1 app still carries a key"}
+        switch = "on" if self.refused else "off"
+        return f"{apps.get(self.apps, f'{self.apps} apps still carry a key')}; refuse_app_keys is {switch}"
 
 
 async def note(unit: Unit, team_id: UUID, key_id: UUID, user_id: UUID | None) -> None:
@@ -63,11 +101,30 @@ async def note(unit: Unit, team_id: UUID, key_id: UUID, user_id: UUID | None) ->
 
 
 async def list_calls(unit: Unit, team_id: UUID, *, since: int = 0, limit: int = 500) -> list[AppKeyCalls]:
-    """A team's meter, latest call first; *since* epoch ms."""
+    """A team's calls, latest first; *since* epoch ms."""
     rows = await unit.db.execute(
-        select(app_key_calls)
+        select(*app_key_calls.c, api_keys.c.visible)
+        .join(api_keys, api_keys.c.id == app_key_calls.c.key_id)
         .where(app_key_calls.c.team_id == team_id, app_key_calls.c.last_at >= since)
-        .order_by(app_key_calls.c.last_at.desc(), app_key_calls.c.user_id)
+        .order_by(app_key_calls.c.last_at.desc(), app_key_calls.c.user_id, app_key_calls.c.sdk)
         .limit(limit)
     )
     return [AppKeyCalls(**{**row._mapping, "user_id": row.user_id if row.user_id != NOBODY else None}) for row in rows]
+
+
+async def read_meter(unit: Unit, team_id: UUID, *, since: int = 0, limit: int = 500) -> Meter:
+    """What a team's apps did with its keys; *since* epoch ms. *limit* bounds the list, not the count. Raises NotFound."""
+    team = await teams.get(unit, team_id)
+    apps = await unit.db.scalar(
+        select(func.count(distinct(app_key_calls.c.user_id))).where(
+            app_key_calls.c.team_id == team_id, app_key_calls.c.last_at >= since
+        )
+    )
+    return Meter(await list_calls(unit, team_id, since=since, limit=limit), apps or 0, team.refuse_app_keys)
+
+
+async def forget(unit: Unit, team_id: UUID, user_id: UUID) -> None:
+    """Erase what is counted of a user."""
+    await unit.db.execute(
+        delete(app_key_calls).where(app_key_calls.c.team_id == team_id, app_key_calls.c.user_id == user_id)
+    )

@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
-from gatepass.core import audit, sessions, users
+from gatepass.core import audit, sessions, sign_in_tokens, users
 from gatepass.core.audit import AuditEvent, Event
 from gatepass.core.schema import DAY, HOUR, MINUTE, SECOND
 from gatepass.core.sessions import Cause, Proof, Session
+from gatepass.core.sign_in_tokens import Voucher
 from gatepass.core.unit import Unit
 
 _MOST_EVENTS = 200
@@ -53,12 +54,14 @@ async def explain(unit: Unit, session_id: UUID, *, team_id: UUID | None = None) 
     for event in reversed(events):
         if event.event in _WORDS:
             timeline.append(Moment(event.at, event.event.value, _WORDS[event.event](session, event)))
+    if session.proof is Proof.SIGN_IN_TOKEN and (voucher := await sign_in_tokens.find_voucher(unit, session)):
+        timeline.append(Moment(voucher.issued_at, "sign_in_token_issued", _vouched(voucher)))
     if session.ended_at is not None and session.end_cause is not None:
         words = _reuse(session, reuse) if session.end_cause is Cause.REUSE else _ENDINGS[session.end_cause]
         timeline.append(Moment(session.ended_at, Event.SESSION_ENDED.value, f"Ended: {words}."))
     elif session.is_expired(unit.now):
         timeline.append(Moment(_expired_at(session), "session_expired", f"Expired: {_expiry(session)}."))
-    timeline.sort(key=lambda moment: moment.at)
+    timeline.sort(key=lambda moment: (moment.at, moment.event != "sign_in_token_issued"))
     return Explanation(session, await _summary(unit, session, reuse), tuple(timeline))
 
 
@@ -108,8 +111,13 @@ async def _summary(unit: Unit, session: Session, ending: dict[str, object]) -> s
             return "The team was removed and every session ended with it; point the app at a team that exists."
 
 
+def _vouched(voucher: Voucher) -> str:
+    key = f" with the key {voucher.visible}…" if voucher.visible else ""
+    return f"The team's server asked for a sign-in token{key}."
+
+
 def _opening(session: Session) -> str:
-    device = f" on {session.device_model}" if session.device_model else ""
+    device = f" on {named}" if (named := session.device_model or session.sdk) else ""
     shown = f", shown by session {session.opened_by}" if session.opened_by else ""
     return f"Opened with {_PROOFS[session.proof]}{shown}{device}."
 

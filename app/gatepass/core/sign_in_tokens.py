@@ -267,6 +267,29 @@ async def _again(unit: Unit, session_id: UUID, user: users.User, team: Team, jkt
     return sign_in.grant_of(unit, session, user, region=team.region)
 
 
+@dataclass(frozen=True, slots=True)
+class Voucher:
+    """Who vouched for a session: when its token was recorded (ms), and the beginning of the key that minted it.
+
+    *visible* is None for a team access token and for a token that the backend minted by itself.
+    """
+
+    issued_at: int
+    visible: str | None
+
+
+async def find_voucher(unit: Unit, session: sessions.Session) -> Voucher | None:
+    """What opened a Junction session, or None: for another session, and from a day after the token expired."""
+    row = (
+        await unit.db.execute(
+            select(sign_in_tokens.c.created_at, api_keys.api_keys.c.visible)
+            .join(api_keys.api_keys, api_keys.api_keys.c.id == sign_in_tokens.c.key_id, isouter=True)
+            .where(sign_in_tokens.c.user_id == session.user_id, sign_in_tokens.c.session_id == session.id)
+        )
+    ).one_or_none()
+    return Voucher(row.created_at, row.visible) if row is not None else None
+
+
 async def revoke_all(unit: Unit, user_id: UUID) -> None:
     """Kill every outstanding token of a user (T7)."""
     await unit.db.execute(

@@ -169,8 +169,8 @@ async def change(unit: Unit, team_id: UUID, **changes: object) -> Team:
     return of(row._mapping)
 
 
-async def remove(unit: Unit, team_id: UUID) -> None:
-    """Take a team out of service: its keys open nothing and its sessions end. Raises NotFound."""
+async def remove(unit: Unit, team_id: UUID) -> int:
+    """Take a team out of service: its keys open nothing and its sessions end; how many were open. Raises NotFound."""
     unit.changes_keys = True
     removed = await unit.db.execute(
         update(teams)
@@ -180,12 +180,13 @@ async def remove(unit: Unit, team_id: UUID) -> None:
     )
     if removed.one_or_none() is None:
         raise NotFound("team")
-    await unit.db.execute(
+    ended = await unit.db.execute(
         update(sessions.sessions)
         .where(sessions.sessions.c.team_id == team_id, sessions.sessions.c.ended_at.is_(None))
         .values(ended_at=unit.now, end_cause=sessions.Cause.TEAM_GONE.value)
     )
     await audit.record(unit, audit.Event.TEAM_REMOVED, team_id=team_id)
+    return ended.rowcount
 
 
 def _name(name: str) -> str:

@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, and_, delete, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from gatepass.core import audit, sessions, sign_in_tokens
+from gatepass.core import app_keys, audit, sessions, sign_in_tokens
 from gatepass.core.errors import Conflict, NotFound, UserDeleted
 from gatepass.core.ids import find_id
 from gatepass.core.schema import DAY
@@ -20,9 +20,10 @@ from gatepass.core.unit import Unit
 from gatepass.core.users import User, find_by_client_user_id, of, users
 
 GRACE = 7 * DAY
+PURGED_AT_ONCE = 100
 
 
-async def delete_user(unit: Unit, team_id: UUID, user_id: UUID) -> None:
+async def delete_user(unit: Unit, team_id: UUID, user_id: UUID) -> User:
     """Schedule a user for deletion: its sessions end, its sign-in tokens die. Raises NotFound, UserDeleted."""
     row = (
         await unit.db.execute(
@@ -33,10 +34,15 @@ async def delete_user(unit: Unit, team_id: UUID, user_id: UUID) -> None:
         raise NotFound("user")
     if row.deleted_at is not None:
         raise UserDeleted
-    await unit.db.execute(update(users).where(users.c.id == user_id).values(deleted_at=unit.now))
+    deleted = (
+        await unit.db.execute(
+            update(users).where(users.c.id == user_id).values(deleted_at=unit.now).returning(*users.c)
+        )
+    ).one()
     await sign_in_tokens.revoke_all(unit, user_id)
     await sessions.end_all(unit, team_id, user_id, sessions.Cause.USER_DELETED)
     await audit.record(unit, audit.Event.USER_DELETED, team_id=team_id, user_id=user_id)
+    return of(deleted._mapping)
 
 
 async def undelete_user(
@@ -77,7 +83,7 @@ def _goes_by(client_user_id: str) -> ColumnElement[bool]:
     return named if user_id is None else or_(named, and_(users.c.client_user_id.is_(None), users.c.id == user_id))
 
 
-async def purge_users(unit: Unit, most: int = 100) -> int:
+async def purge_users(unit: Unit, most: int = PURGED_AT_ONCE) -> int:
     """Erase users whose grace is over, and what is personal in their sessions; how many there were."""
     due = select(users.c.id, users.c.team_id).where(users.c.deleted_at <= unit.now - GRACE).limit(most)
     rows = (await unit.db.execute(due.with_for_update(skip_locked=True))).all()
@@ -87,6 +93,7 @@ async def purge_users(unit: Unit, most: int = 100) -> int:
             .where(sessions.sessions.c.user_id == row.id)
             .values(client_address=None, device_model=None, device_id=None, sdk=None)
         )
+        await app_keys.forget(unit, row.team_id, row.id)
         await unit.db.execute(delete(users).where(users.c.id == row.id))
         await audit.record(unit, audit.Event.USER_PURGED, team_id=row.team_id, user_id=row.id)
     return len(rows)

@@ -311,11 +311,15 @@ async def list_page(
     *,
     search: str = "",
     banned: bool | None = None,
+    deleted: bool = False,
     offset: int = 0,
     limit: int = 100,
 ) -> tuple[list[User], int]:
-    """A page of living users, newest first, and how many there are. *search* is part of an address, or an exact id."""
-    where = [users.c.team_id == team_id, users.c.deleted_at.is_(None)]
+    """A page of living users, newest first, and how many there are; with *deleted*, of those in their grace period.
+
+    *search* is part of an address, or an exact id.
+    """
+    where = [users.c.team_id == team_id, users.c.deleted_at.is_not(None) if deleted else users.c.deleted_at.is_(None)]
     if search:
         escaped = search.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
         matches = [users.c.email_identity.like(f"%{escaped}%", escape="\\"), users.c.client_user_id == search]

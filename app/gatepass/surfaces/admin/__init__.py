@@ -2,12 +2,13 @@
 
 from pydantic import BaseModel
 
-from gatepass.surfaces.admin import documentation, signing_keys
+from gatepass.surfaces.admin import deletion, documentation, signing_keys, team_keys
 from gatepass.surfaces.admin.documentation import SECURITY_SCHEMES
 from gatepass.surfaces.admin.refusals import spell
 from gatepass.surfaces.admin.router import router
 
-router.include_router(signing_keys.router)
+for _part in (deletion, team_keys, signing_keys):
+    router.include_router(_part.router)
 SCHEMAS: tuple[type[BaseModel], ...] = (*documentation.SCHEMAS, signing_keys.RotateSigningKeys)
 
 __all__ = ["SCHEMAS", "SECURITY_SCHEMES", "router", "spell"]

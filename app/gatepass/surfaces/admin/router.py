@@ -123,6 +123,7 @@ async def list_users(
     runtime: InRuntime,
     search: Annotated[wire.Line, Query(max_length=512, description="Part of an address, or a whole id.")] = "",
     banned: Annotated[bool | None, Query(description="Only suspended users, or only others.")] = None,
+    deleted: Annotated[bool, Query(description="Those in their seven days of grace, instead of the living.")] = False,
     offset: Annotated[int, Query(ge=0, le=1_000_000_000)] = 0,
     limit: Limit = 100,
 ) -> wire.Users:
@@ -130,7 +131,9 @@ async def list_users(
 
     async def work(unit: Unit) -> tuple[list[users.User], int]:
         await teams.get(unit, team_id)
-        return await users.list_page(unit, team_id, search=search, banned=banned, offset=offset, limit=limit)
+        return await users.list_page(
+            unit, team_id, search=search, banned=banned, deleted=deleted, offset=offset, limit=limit
+        )
 
     page, total = await runtime.read(work)
     return wire.Users(users=[wire.User.of(user) for user in page], total=total)

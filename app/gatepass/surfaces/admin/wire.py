@@ -237,6 +237,7 @@ class User(Answer):
     created_at: Instant
     banned_at: Instant | None
     ban_reason: str | None
+    deleted_at: Instant | None = Field(description="Then its seven days of grace began.")
 
 
 class Users(Answer):
