@@ -11,7 +11,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,9 +20,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
-from postgres import Cluster, free_port  # noqa: E402
+from postgres import Cluster, NoPostgres, free_port  # noqa: E402
 
-__all__ = ["ROOT", "Cluster", "Failed", "Process", "Usage", "describe", "free_port", "usage"]
+__all__ = ["ROOT", "Cluster", "Failed", "Process", "Usage", "describe", "durable_cluster", "free_port", "sql", "usage"]
 
 TICK = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -137,6 +138,29 @@ class Process:
 def clean_environment() -> dict[str, str]:
     """The environment without any setting of ours, so that a run depends on nothing it does not name."""
     return {name: value for name, value in os.environ.items() if not name.startswith("GATEPASS_")}
+
+
+@contextmanager
+def durable_cluster() -> Iterator[Cluster]:
+    """A PostgreSQL of the run's own in the temporary directory, every durability setting on; removed in the end."""
+    try:
+        cluster = Cluster.start()
+    except NoPostgres:
+        raise SystemExit("PostgreSQL is missing: apt-get install -y postgresql") from None
+    try:
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+            if (value := sql(cluster, f"SHOW {setting}")) != "on":
+                raise SystemExit(f"{setting} is {value}: figures without durability are worth nothing")
+        yield cluster
+    finally:
+        cluster.remove()
+
+
+def sql(cluster: Cluster, statement: str, database: str = "postgres") -> str:
+    """What psql answers, bare."""
+    where = ["-h", "127.0.0.1", "-p", str(cluster.port), "-U", "gatepass", "-d", database]
+    command = ["psql", *where, "-v", "ON_ERROR_STOP=1", "-Atc", statement]
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
 
 
 def postmaster(cluster: Cluster) -> int:

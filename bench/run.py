@@ -12,12 +12,11 @@ from __future__ import annotations
 
 import argparse
 import signal
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
@@ -26,7 +25,7 @@ import report
 from contestants import limit
 from contestants.stage import Lane, Stage
 from load import fire
-from machine import Cluster, Failed
+from machine import Cluster, Failed, durable_cluster
 from modes import MODES, Mode
 from report import Visit
 
@@ -38,10 +37,15 @@ def main() -> int:
     """Run what was asked for and write it down; 1 where a contestant failed or gave a wrong answer."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # stopped from outside: still stop what was started
     options = _options()
+    if options.directory:
+        tempfile.tempdir = str(options.directory.resolve())
     modes = [mode for mode in MODES if mode.name in options.modes]
     visits: list[Visit] = []
     failures: dict[str, str] = {}
-    with _directory(options.directory) as directory, _cluster(directory / "postgres", options) as cluster:
+    with durable_cluster() as cluster, tempfile.TemporaryDirectory(prefix="gatepass-bench-") as made:
+        directory = Path(made)
+        if options.pin_database:
+            machine.pin(machine.postmaster(cluster), options.pin_database)
         about = {**machine.describe(directory), "settings": _settings_line(options)}
         _note(f"{about['cpu']}, {about['memory']}, {about['filesystem']}; {about['settings']}")
         for mode in modes:
@@ -115,38 +119,6 @@ def _visit(
         notes=notes,
         **asdict(sample),
     )
-
-
-@contextmanager
-def _directory(given: Path | None) -> Iterator[Path]:
-    """Where the databases live: the disk that is measured."""
-    with tempfile.TemporaryDirectory(prefix="gatepass-bench-", dir=given, ignore_cleanup_errors=True) as made:
-        yield Path(made)
-
-
-@contextmanager
-def _cluster(directory: Path, options: argparse.Namespace) -> Iterator[Cluster]:
-    """A PostgreSQL of the run's own, every durability setting on. Raises Failed."""
-    directory.mkdir()
-    try:
-        cluster = Cluster.start(directory)
-    except Exception as error:
-        raise SystemExit(f"PostgreSQL did not start ({error!r}): apt-get install -y postgresql") from error
-    try:
-        _see_that_it_is_durable(cluster)
-        if options.pin_database:
-            machine.pin(machine.postmaster(cluster), options.pin_database)
-        yield cluster
-    finally:
-        cluster.stop("fast")
-
-
-def _see_that_it_is_durable(cluster: Cluster) -> None:
-    for setting in ("fsync", "synchronous_commit", "full_page_writes"):
-        ask = ["psql", "-h", "127.0.0.1", "-p", str(cluster.port), "-U", "gatepass", "-d", "postgres", "-Atc"]
-        value = subprocess.run([*ask, f"SHOW {setting}"], capture_output=True, text=True, check=True).stdout.strip()
-        if value != "on":
-            raise SystemExit(f"{setting} is {value}: figures without durability are worth nothing")
 
 
 def _options() -> argparse.Namespace:

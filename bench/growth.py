@@ -1,0 +1,283 @@
+"""Refreshing as the tables grow: rotations/s by sessions stored, the size of a rotated table, a purge beside the load.
+
+    python bench/growth.py                            up to a million sessions, some minutes
+    python bench/growth.py --most 10000000            the whole way; about 6 GB of disk
+    python bench/growth.py --write-docs               and put the results into docs/performance.md
+
+Rows are copies of one session that the core opened, made inside PostgreSQL. What is loaded is `gatepass serve`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import md5
+from pathlib import Path
+from uuid import UUID
+
+import machine
+import report
+from contestants import gatepass, seeds
+from contestants.seeds import Settings, Surface
+from load import Sample, Target, fire
+from machine import Cluster, durable_cluster, free_port, sql
+
+from gatepass.adapters.worker import Worker
+from gatepass.core.refresh_tokens import RefreshToken
+
+CONNECTIONS = 16
+MADE = "growth"
+"""What the md5 of a made id begins from, together with its number."""
+SHARE = 500_000
+"""Rows made in one statement."""
+
+
+@dataclass
+class Site:
+    """A migrated database of its own, and how to serve and fill it."""
+
+    cluster: Cluster
+    name: str
+    room: Path
+    port: int
+    given: dict[str, str]
+    settings: Settings
+    first: UUID | None = None
+
+    @classmethod
+    def make(cls, cluster: Cluster, name: str, room: Path) -> Site:
+        port = free_port()
+        given = {
+            "SECRET_KEY": gatepass.SECRET,
+            "DATABASE_URL": cluster.create_database(name),
+            "PUBLIC_URL": f"http://127.0.0.1:{port}",
+            "SMTP_URL": gatepass.DISCARD,
+        }
+        settings = Settings(_env_file=None, **{key.lower(): value for key, value in given.items()})
+        return cls(cluster, name, room / name, port, given, settings)
+
+    async def seed(self) -> str:
+        """Migrate and open the first session; the publishable key."""
+        seeded = await seeds.seed(self.settings)
+        try:
+            (grant,) = await seeds.signed_in(seeded, 1, Surface.ELIXIR)
+            self.first = grant.session_id
+            return seeded.development_key
+        finally:
+            await seeded.runtime.close()
+
+    def fill(self, start: int, end: int, *, changed: str = "") -> None:
+        """Make sessions number *start* up to *end*, each with a user, as time-ordered ids. *changed* sets columns."""
+        for first in range(start, end, SHARE):
+            sql(self.cluster, _copies(self.first, first, min(first + SHARE, end), changed), self.name)
+
+    def settle(self) -> None:
+        sql(self.cluster, "VACUUM (ANALYZE) sessions", self.name)
+        sql(self.cluster, "VACUUM (ANALYZE) users", self.name)
+        sql(self.cluster, "CHECKPOINT", self.name)
+
+    def size(self) -> tuple[int, int]:
+        """Bytes of the sessions' table and of its indexes."""
+        table, indexes = sql(
+            self.cluster, "SELECT pg_table_size('sessions'), pg_indexes_size('sessions')", self.name
+        ).split("|")
+        return int(table), int(indexes)
+
+    @contextmanager
+    def served(self) -> Iterator[str]:
+        """`gatepass serve` on this database; its URL."""
+        process = gatepass.serve(self.room, self.port, self.given)
+        try:
+            process.wait_until("/readyz")
+            yield process.url
+        finally:
+            process.stop()
+
+    def pool(self, numbers: Iterator[int] | range, name: str) -> Path:
+        """Refresh tokens of the made sessions with these *numbers*, as a file."""
+        self.room.mkdir(parents=True, exist_ok=True)
+        path, secret = self.room / name, self.settings.secret()
+        path.write_text("".join(f"{RefreshToken(session_id(n), 0).hex(secret)}\n" for n in numbers))
+        return path
+
+
+def session_id(number: int) -> UUID:
+    """The id of a made session: ordered by number as UUIDv7 are by time, the rest of it from a digest."""
+    digest = md5(f"{MADE}{number}".encode(), usedforsecurity=False).hexdigest()
+    return UUID(f"{number:012x}7{digest[:3]}8{digest[4:19]}")
+
+
+def _copies(first: UUID | None, start: int, end: int, changed: str) -> str:
+    """SQL for what `session_id` says, on copies of the session *first* and its user."""
+    digest = f"md5('{MADE}' || n)"
+    made_id = f"(lpad(to_hex(n), 12, '0') || '7' || substr({digest}, 1, 3) || '8' || substr({digest}, 5, 15))::uuid"
+    return f"""
+        CREATE TEMP TABLE made AS SELECT {made_id} AS id, md5('user' || n)::uuid AS user_id
+          FROM generate_series({start}, {end - 1}) AS n;
+        CREATE TEMP TABLE s AS SELECT * FROM sessions WHERE id = '{first}';
+        CREATE TEMP TABLE u AS SELECT * FROM users WHERE id = (SELECT user_id FROM s);
+        INSERT INTO users SELECT (jsonb_populate_record(u, jsonb_build_object('id', m.user_id,
+            'email', m.user_id || '@example.com', 'email_identity', m.user_id || '@example.com'))).*
+          FROM made m CROSS JOIN u;
+        INSERT INTO sessions SELECT (jsonb_populate_record(s, jsonb_build_object('id', m.id, 'user_id', m.user_id)
+            || '{{{changed}}}'::jsonb)).* FROM made m CROSS JOIN s;
+    """
+
+
+def rotations_by_size(cluster: Cluster, room: Path, most: int, seconds: int) -> list[str]:
+    """A table: rotations/s and p99 at 10^3, 10^4 ... *most* sessions, tokens spread over all of them."""
+    site = Site.make(cluster, "by_size", room)
+    key = asyncio.run(site.seed())
+    out = ["| sessions | rotations/s | of the first | p50 ms | p99 ms | errors |", "|--:|--:|--:|--:|--:|--:|"]
+    made, base, used = 0, 0.0, set[int]()
+    size = 1_000
+    while size <= most:
+        site.fill(made, size)
+        made = size
+        site.settle()
+        spread = [number for number in range(0, size, max(1, size // 20_000)) if number not in used]
+        used.update(spread)
+        with site.served() as url:
+            sample = _refresh(url, key, site.pool(iter(spread), f"pool-{size}"), seconds)
+        rate = sample.answered / sample.seconds
+        base = base or rate
+        row = f"{size:,} | {rate:.0f} | {rate / base:.2f} | {sample.p50_ms:.2f} | {sample.p99_ms:.2f} | {sample.failed}"
+        out.append(f"| {row} |")
+        print(out[-1], flush=True)
+        size *= 10
+    return out
+
+
+def size_after_rotations(cluster: Cluster, room: Path, sessions: int, rotations: int) -> list[str]:
+    """A table: bytes of the sessions before and after *rotations* of each, through the server."""
+    site = Site.make(cluster, "rotated", room)
+    key = asyncio.run(site.seed())
+    site.fill(0, sessions)
+    site.settle()
+    before = site.size()
+    pool, answered, began = site.pool(range(sessions), "pool"), 0, time.monotonic()
+    with site.served() as url:
+        while answered < sessions * rotations:
+            sample = _refresh(url, key, pool, 10)
+            answered += sample.answered
+            if not sample.answered:
+                raise SystemExit(f"rotating came to a stop: {sample}")
+    after = site.size()
+    out = [
+        f"{sessions:,} sessions, {answered / sessions:.1f} rotations of each in {time.monotonic() - began:.0f} s, "
+        f"autovacuum at its defaults; {_hot(site)} of the updates were HOT.",
+        "",
+        "| | table MiB | indexes MiB | together, of the start |",
+        "|---|--:|--:|--:|",
+        f"| before | {before[0] / report.MIB:.1f} | {before[1] / report.MIB:.1f} | 1.00 |",
+        f"| after | {after[0] / report.MIB:.1f} | {after[1] / report.MIB:.1f} | {sum(after) / sum(before):.2f} |",
+    ]
+    print("\n".join(out), flush=True)
+    return out
+
+
+def _hot(site: Site) -> str:
+    """The share of updates that touched no index, once the statistics have arrived."""
+    time.sleep(2)
+    counted = sql(
+        site.cluster, "SELECT n_tup_hot_upd, n_tup_upd FROM pg_stat_user_tables WHERE relname = 'sessions'", site.name
+    )
+    hot, all_of_them = map(int, counted.split("|"))
+    return f"{hot / max(all_of_them, 1):.1%}"
+
+
+def purging_under_load(cluster: Cluster, room: Path, dead: int, seconds: int) -> list[str]:
+    """A table: latency of refreshes without and with a worker that purges *dead* expired sessions meanwhile."""
+    site = Site.make(cluster, "purged", room)
+    key = asyncio.run(site.seed())
+    site.fill(0, dead, changed='"idle_expires_at": 1, "opened_at": 1')
+    site.fill(dead, dead + 5_000)
+    site.settle()
+    pool = site.pool(range(dead, dead + 5_000), "pool")
+    out = ["| | rotations/s | p50 ms | p99 ms | rows purged meanwhile |", "|---|--:|--:|--:|--:|"]
+    p99 = {}
+    with site.served() as url:
+        _refresh(url, key, pool, 2)
+        for name, work in (("quiet", None), ("purging", _sweep_for(seconds))):
+            sample, purged = asyncio.run(_load_beside(work, site, lambda: _refresh(url, key, pool, seconds)))
+            p99[name] = sample.p99_ms
+            rate = sample.answered / sample.seconds
+            out.append(f"| {name} | {rate:.0f} | {sample.p50_ms:.2f} | {sample.p99_ms:.2f} | {purged:,} |")
+            print(out[-1], flush=True)
+    return [*out, "", f"Purging multiplies the p99 by {p99['purging'] / p99['quiet']:.2f}."]
+
+
+Beside = Callable[[seeds.Runtime], Awaitable[int]]
+
+
+def _sweep_for(seconds: float) -> Beside:
+    """The server's own worker, from another process, purging again and again for *seconds*; how many rows went."""
+
+    async def sweep(runtime: seeds.Runtime) -> int:
+        worker = Worker(runtime.transact, None, runtime.outbox_waits)  # type: ignore[arg-type]  # it delivers nothing
+        end, gone = time.monotonic() + seconds, 0
+        while time.monotonic() < end and (purged := await worker.sweep()):
+            gone += purged
+        return gone
+
+    return sweep
+
+
+async def _load_beside(beside: Beside | None, site: Site, load: Callable[[], Sample]) -> tuple[Sample, int]:
+    runtime = seeds.Runtime(site.settings)
+    try:
+        loading = asyncio.create_task(asyncio.to_thread(load))
+        gone = await beside(runtime) if beside is not None else 0
+        return await loading, gone
+    finally:
+        await runtime.close()
+
+
+def _refresh(url: str, key: str, pool: Path, seconds: int) -> Sample:
+    target = Target(url + gatepass.ELIXIR_REFRESH.path, gatepass.ELIXIR_REFRESH.script, pool, {"KEY": key})
+    return fire(target, connections=CONNECTIONS, seconds=seconds)
+
+
+def main() -> int:
+    """Measure what was asked for and print it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    parts = ("size", "bloat", "purge")
+    add("--parts", nargs="+", choices=parts, default=parts, help="what to measure (default: all)")
+    add("--most", type=int, default=1_000_000, help="sessions to grow to, from a thousand by tens (default: 1000000)")
+    add("--seconds", type=int, default=10, help="seconds of load per figure (default: 10)")
+    add("--sessions", type=int, default=100_000, help="sessions whose table is rotated and weighed (default: 100000)")
+    add("--rotations", type=int, default=20, help="rotations of each of them (default: 20)")
+    add("--dead", type=int, default=100_000, help="expired sessions to purge under load (default: 100000)")
+    add("--directory", type=Path, help="where the database lives; it should be on a real disk (default: /tmp)")
+    add("--write-docs", action="store_true", help="put the tables into docs/performance.md")
+    options = parser.parse_args()
+    if options.directory:
+        tempfile.tempdir = str(options.directory.resolve())
+    with durable_cluster() as cluster, tempfile.TemporaryDirectory(prefix="gatepass-bench-") as made:
+        room = Path(made)
+        about = machine.describe(room)
+        out = [
+            f"Measured {about['measured']} at commit `{about['commit']}` on {about['cpu']}, {about['postgresql']}.",
+            "",
+        ]
+        if "size" in options.parts:
+            out += [*rotations_by_size(cluster, room, options.most, options.seconds), ""]
+        if "bloat" in options.parts:
+            out += [*size_after_rotations(cluster, room, options.sessions, options.rotations), ""]
+        if "purge" in options.parts:
+            out += [*purging_under_load(cluster, room, options.dead, options.seconds), ""]
+    if options.write_docs:
+        report.insert(machine.ROOT / "docs" / "performance.md", "growth", "\n".join(out))
+    print("\n".join(out))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
