@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from hashlib import md5
 from pathlib import Path
 from uuid import UUID
@@ -34,6 +36,10 @@ from gatepass.core.refresh_tokens import RefreshToken
 CONNECTIONS = 16
 MADE = "growth"
 """What the md5 of a made id begins from, together with its number."""
+POOL = 20_000
+"""Live tokens at most, spread evenly."""
+WARMUP = 2
+"""Seconds of load that do not count."""
 SHARE = 500_000
 """Rows made in one statement."""
 
@@ -99,7 +105,7 @@ class Site:
         finally:
             process.stop()
 
-    def pool(self, numbers: Iterator[int] | range, name: str) -> Path:
+    def pool(self, numbers: range, name: str) -> Path:
         """Refresh tokens of the made sessions with these *numbers*, as a file."""
         self.room.mkdir(parents=True, exist_ok=True)
         path, secret = self.room / name, self.settings.secret()
@@ -130,27 +136,37 @@ def _copies(first: UUID | None, start: int, end: int, changed: str) -> str:
     """
 
 
-def rotations_by_size(cluster: Cluster, room: Path, most: int, seconds: int) -> list[str]:
-    """A table: rotations/s and p99 at 10^3, 10^4 ... *most* sessions, tokens spread over all of them."""
-    site = Site.make(cluster, "by_size", room)
-    key = asyncio.run(site.seed())
+def rotations_by_size(cluster: Cluster, room: Path, most: int, rounds: int, seconds: int) -> list[str]:
+    """A table: rotations/s and p99 at 10^3, 10^4 ... *most* sessions, each a database of its own, visited in turn.
+
+    Tokens are spread over all of a database's sessions, as phones are.
+    """
+    samples: dict[int, list[Sample]] = {}
+    with ExitStack() as stack:
+        loads: dict[int, Callable[[int], Sample]] = {}
+        size = 1_000
+        while size <= most:
+            site = Site.make(cluster, f"sessions_{size}", room)
+            key = asyncio.run(site.seed())
+            site.fill(0, size)
+            site.settle()
+            pool = site.pool(range(0, size, max(1, size // POOL)), "pool")
+            loads[size] = partial(_refresh, stack.enter_context(site.served()), key, pool)
+            print(f"{size:,} sessions are there", file=sys.stderr, flush=True)
+            size *= 10
+        for _ in range(rounds):
+            for size, load in loads.items():
+                load(WARMUP)
+                samples.setdefault(size, []).append(load(seconds))
     out = ["| sessions | rotations/s | of the first | p50 ms | p99 ms | errors |", "|--:|--:|--:|--:|--:|--:|"]
-    made, base, used = 0, 0.0, set[int]()
-    size = 1_000
-    while size <= most:
-        site.fill(made, size)
-        made = size
-        site.settle()
-        spread = [number for number in range(0, size, max(1, size // 20_000)) if number not in used]
-        used.update(spread)
-        with site.served() as url:
-            sample = _refresh(url, key, site.pool(iter(spread), f"pool-{size}"), seconds)
-        rate = sample.answered / sample.seconds
-        base = base or rate
-        row = f"{size:,} | {rate:.0f} | {rate / base:.2f} | {sample.p50_ms:.2f} | {sample.p99_ms:.2f} | {sample.failed}"
-        out.append(f"| {row} |")
-        print(out[-1], flush=True)
-        size *= 10
+    rates = {size: [one.answered / one.seconds for one in visits] for size, visits in samples.items()}
+    for size, visits in samples.items():
+        ratio = statistics.median(rate / first for rate, first in zip(rates[size], rates[1_000], strict=True))
+        p50, p99 = (statistics.median(getattr(one, name) for one in visits) for name in ("p50_ms", "p99_ms"))
+        failed = sum(one.failed for one in visits)
+        out.append(
+            f"| {size:,} | {statistics.median(rates[size]):.0f} | {ratio:.2f} | {p50:.2f} | {p99:.2f} | {failed} |"
+        )
     return out
 
 
@@ -161,15 +177,16 @@ def size_after_rotations(cluster: Cluster, room: Path, sessions: int, rotations:
     site.fill(0, sessions)
     site.settle()
     before = site.size()
-    pool, answered, began = site.pool(range(sessions), "pool"), 0, time.monotonic()
+    pool, answered, rate, began = site.pool(range(sessions), "pool"), 0, 0.0, time.monotonic()
     with site.served() as url:
         while answered < sessions * rotations:
-            sample = _refresh(url, key, pool, 10)
-            answered += sample.answered
+            left = sessions * rotations - answered
+            sample = _refresh(url, key, pool, min(10, max(1, int(left / rate))) if rate else WARMUP)
+            answered, rate = answered + sample.answered, sample.answered / sample.seconds
             if not sample.answered:
                 raise SystemExit(f"rotating came to a stop: {sample}")
     after = site.size()
-    out = [
+    return [
         f"{sessions:,} sessions, {answered / sessions:.1f} rotations of each in {time.monotonic() - began:.0f} s, "
         f"autovacuum at its defaults; {_hot(site)} of the updates were HOT.",
         "",
@@ -178,8 +195,6 @@ def size_after_rotations(cluster: Cluster, room: Path, sessions: int, rotations:
         f"| before | {before[0] / report.MIB:.1f} | {before[1] / report.MIB:.1f} | 1.00 |",
         f"| after | {after[0] / report.MIB:.1f} | {after[1] / report.MIB:.1f} | {sum(after) / sum(before):.2f} |",
     ]
-    print("\n".join(out), flush=True)
-    return out
 
 
 def _hot(site: Site) -> str:
@@ -203,13 +218,12 @@ def purging_under_load(cluster: Cluster, room: Path, dead: int, seconds: int) ->
     out = ["| | rotations/s | p50 ms | p99 ms | rows purged meanwhile |", "|---|--:|--:|--:|--:|"]
     p99 = {}
     with site.served() as url:
-        _refresh(url, key, pool, 2)
+        _refresh(url, key, pool, WARMUP)
         for name, work in (("quiet", None), ("purging", _sweep_for(seconds))):
             sample, purged = asyncio.run(_load_beside(work, site, lambda: _refresh(url, key, pool, seconds)))
             p99[name] = sample.p99_ms
             rate = sample.answered / sample.seconds
             out.append(f"| {name} | {rate:.0f} | {sample.p50_ms:.2f} | {sample.p99_ms:.2f} | {purged:,} |")
-            print(out[-1], flush=True)
     return [*out, "", f"Purging multiplies the p99 by {p99['purging'] / p99['quiet']:.2f}."]
 
 
@@ -252,6 +266,7 @@ def main() -> int:
     add("--parts", nargs="+", choices=parts, default=parts, help="what to measure (default: all)")
     add("--most", type=int, default=1_000_000, help="sessions to grow to, from a thousand by tens (default: 1000000)")
     add("--seconds", type=int, default=10, help="seconds of load per figure (default: 10)")
+    add("--rounds", type=int, default=3, help="visits of each size, in turn (default: 3)")
     add("--sessions", type=int, default=100_000, help="sessions whose table is rotated and weighed (default: 100000)")
     add("--rotations", type=int, default=20, help="rotations of each of them (default: 20)")
     add("--dead", type=int, default=100_000, help="expired sessions to purge under load (default: 100000)")
@@ -268,7 +283,7 @@ def main() -> int:
             "",
         ]
         if "size" in options.parts:
-            out += [*rotations_by_size(cluster, room, options.most, options.seconds), ""]
+            out += [*rotations_by_size(cluster, room, options.most, options.rounds, options.seconds), ""]
         if "bloat" in options.parts:
             out += [*size_after_rotations(cluster, room, options.sessions, options.rotations), ""]
         if "purge" in options.parts:
