@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
 from gatepass.adapters import migrations
 from gatepass.adapters.database import Database
-from harness import Server, serve
-from postgres import Cluster, NoPostgres
+from harness import Lending, Server
+from postgres import Cluster, cluster
+from reports import pytest_report_to_serializable  # noqa: F401 -- a hook
 
 
 @pytest.fixture(scope="session")
@@ -19,14 +21,10 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def postgres() -> Iterator[Cluster]:
     """A PostgreSQL cluster of this test process's own, on a free port of the loopback interface."""
-    try:
-        cluster = Cluster.start(tmp_path_factory.mktemp("postgres"))
-    except NoPostgres as missing:
-        missing.fail_or_skip()
-    yield cluster
-    cluster.stop()
+    with cluster() as started:
+        yield started
 
 
 @pytest.fixture(scope="session")
@@ -59,18 +57,25 @@ def database_url(request: pytest.FixtureRequest) -> str:
     return url
 
 
+@pytest.fixture(scope="session")
+async def lending() -> AsyncIterator[Lending]:
+    """The servers of this test process. Alive from the first test to the last, it keeps their event loop, too."""
+    async with AsyncExitStack() as stack:
+        yield Lending(stack)
+
+
 @pytest.fixture
-async def server(database_url: str) -> AsyncIterator[Server]:
+async def server(lending: Lending, database_url: str) -> AsyncIterator[Server]:
     """A server under a manual clock, with a fresh team, on each database."""
-    async with serve(database_url) as running:
-        yield running
+    async with lending.lend(database_url) as lent:
+        yield lent
 
 
 @pytest.fixture
-async def sqlite_server(sqlite_url: str) -> AsyncIterator[Server]:
+async def sqlite_server(lending: Lending, sqlite_url: str) -> AsyncIterator[Server]:
     """The same on SQLite only, for what does not touch storage."""
-    async with serve(sqlite_url) as running:
-        yield running
+    async with lending.lend(sqlite_url) as lent:
+        yield lent
 
 
 @pytest.fixture

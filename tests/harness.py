@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -149,13 +149,44 @@ class Server:
 @asynccontextmanager
 async def serve(database_url: str, *, clock: ManualClock | None = None, **given: Any) -> AsyncIterator[Server]:
     """A server on a migrated database, its worker off (`Server.deliver` drains by hand), with a fresh team."""
-    clock = clock or ManualClock()
+    async with AsyncExitStack() as stack:
+        app = await _assemble(stack, database_url, clock or ManualClock(), **given)
+        yield await stack.enter_async_context(_connected(app))
+
+
+class Lending:
+    """Servers with the ordinary settings, lent to one test after the other: what is assembled, compiled and connected
+    for one serves all. A borrower gets a team and a clock of its own, and a server that remembers nothing.
+    """
+
+    def __init__(self, stack: AsyncExitStack) -> None:
+        self._stack = stack
+        self._idle: dict[str, FastAPI] = {}
+
+    @asynccontextmanager
+    async def lend(self, database_url: str) -> AsyncIterator[Server]:
+        """A server on a migrated database, as `serve` has it."""
+        app = self._idle.pop(database_url, None) or await _assemble(self._stack, database_url, ManualClock())
+        app.state.runtime.clock.advance(ms=ManualClock().now() - app.state.runtime.clock.now())
+        app.state.runtime.forget()
+        async with _connected(app) as server:
+            yield server
+        self._idle[database_url] = app
+
+
+async def _assemble(stack: AsyncExitStack, database_url: str, clock: ManualClock, **given: Any) -> FastAPI:
+    """An application that *stack* shuts down."""
     app = create_app(settings(database_url, **given), clock=clock, worker=False)
+    await stack.enter_async_context(app.router.lifespan_context(app))
+    return app
+
+
+@asynccontextmanager
+async def _connected(app: FastAPI) -> AsyncIterator[Server]:
+    """A client of *app*, and a fresh team."""
     transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=("192.0.2.1", 4711))
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://gatepass.test") as client,
-    ):
-        server = Server(app, app.state.runtime, client, clock, None, "", "")  # type: ignore[arg-type]
+    async with httpx.AsyncClient(transport=transport, base_url="http://gatepass.test") as client:
+        runtime = app.state.runtime
+        server = Server(app, runtime, client, runtime.clock, None, "", "")  # type: ignore[arg-type]
         server.team, server.development_key, server.production_key = await server.new_team()
         yield server

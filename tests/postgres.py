@@ -1,4 +1,8 @@
-"""A real PostgreSQL for the tests, started from the installed binaries, as root or not."""
+"""A real PostgreSQL for the tests, started from the installed binaries, as root or not.
+
+Each cluster lives in a directory of its own below the system's temporary one, named after the process that owns it. It
+goes when that process is done with it; what a killed one left behind goes when the next cluster starts.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,9 @@ import pwd
 import shutil
 import socket
 import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -14,6 +21,7 @@ from typing import NoReturn
 import pytest
 
 INSTALL = "apt-get install -y postgresql"
+PREFIX = "gatepass-postgres"
 
 
 class NoPostgres(Exception):
@@ -63,22 +71,21 @@ class Cluster:
     user: str | None
 
     @classmethod
-    def start(cls, directory: Path) -> Cluster:
-        """Make a cluster in *directory* and start it. Raises NoPostgres."""
+    def start(cls) -> Cluster:
+        """Make a cluster and start it. Raises NoPostgres."""
         bin_directory, user = binaries(), _unprivileged()
-        data = directory / "data"
+        _sweep(bin_directory, user)
+        home = Path(tempfile.mkdtemp(prefix=f"{PREFIX}-{os.getpid()}-"))
         if user:
-            shutil.chown(directory, user)
-        cluster = cls(bin_directory, data, free_port(), user)
+            shutil.chown(home, user)
+        cluster = cls(bin_directory, home / "data", free_port(), user)
         cluster._run(
-            "initdb", "-D", str(data), "-U", "gatepass", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C"
+            "initdb", "-D", str(cluster.data), "-U", "gatepass", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C"
         )
         cluster.boot()
         return cluster
 
     def _run(self, program: str, *arguments: str) -> None:
-        if self.user:
-            self._let_in()
         subprocess.run(
             [str(self.bin / program), *arguments],
             user=self.user,
@@ -90,13 +97,6 @@ class Cluster:
             stderr=subprocess.DEVNULL,
         )
 
-    def _let_in(self) -> None:
-        """Open the way to the data for the other user; each time, for every starting pytest closes it again."""
-        for parent in self.data.parents:
-            if parent == Path("/tmp") or parent == parent.parent:
-                break
-            parent.chmod(parent.stat().st_mode | 0o711)
-
     def boot(self) -> None:
         """Start the server and wait until it answers."""
         options = f"-p {self.port} -k {self.data} -c listen_addresses=127.0.0.1 -c max_connections=200"
@@ -106,7 +106,37 @@ class Cluster:
         """Stop the server: `fast` says goodbye, `immediate` is a crash."""
         self._run("pg_ctl", "-D", str(self.data), "-m", mode, "-w", "stop")
 
+    def remove(self) -> None:
+        """Delete the data, the server that still runs on it stopped first."""
+        with suppress(subprocess.CalledProcessError):
+            self.stop()
+        shutil.rmtree(self.data.parent, ignore_errors=True)
+
     def create_database(self, name: str) -> str:
         """An empty database; its URL."""
         self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "gatepass", name)
         return f"postgresql://gatepass@127.0.0.1:{self.port}/{name}"
+
+
+@contextmanager
+def cluster() -> Iterator[Cluster]:
+    """A running cluster, removed in the end. Without PostgreSQL on this machine the test is skipped, or fails."""
+    try:
+        started = Cluster.start()
+    except NoPostgres as missing:
+        missing.fail_or_skip()
+    try:
+        yield started
+    finally:
+        started.remove()
+
+
+def _sweep(bin_directory: Path, user: str | None) -> None:
+    """Remove the clusters of processes that are gone."""
+    for home in Path(tempfile.gettempdir()).glob(f"{PREFIX}-*-*"):
+        try:
+            os.kill(int(home.name.split("-")[2]), 0)
+        except ProcessLookupError:
+            Cluster(bin_directory, home / "data", 0, user).remove()
+        except PermissionError:
+            continue  # alive, and somebody else's

@@ -63,6 +63,12 @@ class Runtime:
         await self.hot.close()
         await self.database.dispose()
 
+    def forget(self) -> None:
+        """Ask the database again for all that is remembered for up to a second: apps, signing keys, revocations."""
+        self.apps.forget()
+        self.keyring.forget_all()
+        self.revocations.forget()
+
     async def transact(self, work: Work[T], *, caller: Caller = NOBODY) -> T:
         """Run *work* in one transaction and commit it.
 

@@ -109,9 +109,8 @@ HOSTILE = "one\ntwo\r\x1b[31m\u2028three\x00\ud800"
 
 def test_hostile_text_stays_on_its_line(lines: Any, capsys: pytest.CaptureFixture[str]) -> None:
     structlog.get_logger().info(HOSTILE, path=HOSTILE, deep={HOSTILE: HOSTILE})
-    encodable = HOSTILE.replace("\ud800", "")  # pytest keeps what `logging` says, and xdist sends it on as UTF-8
-    logging.getLogger("uvicorn.error").info(encodable)
-    assert [line["event"] for line in lines()] == [HOSTILE, encodable]
+    logging.getLogger("uvicorn.error").info(HOSTILE)
+    assert [line["event"] for line in lines()] == [HOSTILE, HOSTILE]
     logs.configure("console")
     structlog.get_logger().info(HOSTILE, path=HOSTILE, deep={HOSTILE: HOSTILE})
     said = capsys.readouterr().err

@@ -14,19 +14,15 @@ from gatepass.core.errors import Unavailable
 from gatepass.wiring import Runtime
 from harness import LOGIN, REFRESH, Server, serve, settings
 from life import begin, held
-from postgres import Cluster, NoPostgres
+from postgres import Cluster, cluster
 
 
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+@pytest.fixture(scope="module", name="cluster")
+def own_cluster() -> Iterator[Cluster]:
     """A PostgreSQL of this file's own, to be stopped and started."""
-    try:
-        cluster = Cluster.start(tmp_path_factory.mktemp("faulty"))
-    except NoPostgres as missing:
-        missing.fail_or_skip()
-    cluster.create_database("gatepass")
-    yield cluster
-    cluster.stop()
+    with cluster() as started:
+        started.create_database("gatepass")
+        yield started
 
 
 @pytest.fixture

@@ -81,3 +81,7 @@ class Keyring:
     def forget(self, ring: Ring, scope: UUID = DEPLOYMENT) -> None:
         """Read this ring again at the next call."""
         self._rings.pop((ring, scope), None)
+
+    def forget_all(self) -> None:
+        """Read every ring again."""
+        self._rings.clear()

@@ -53,6 +53,10 @@ class RevocationFeed:
                 signed = self._signed = Signed(token, etag, now)
             return signed
 
+    def forget(self) -> None:
+        """Read and sign the list again at the next call."""
+        self._signed = None
+
 
 def _etag(found: Revocations, key: SigningKey, now: int) -> str:
     """Names the content: who died, who signs, the minute, and since when where the list is cut off."""

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
-from answers import serve_elixir
+from answers import watch
 
 from harness import Server
 
 
 @pytest.fixture
-async def server(database_url: str) -> AsyncIterator[Server]:
-    async with serve_elixir(database_url) as running:
-        yield running
+async def server(server: Server) -> Server:
+    return watch(server)
 
 
 @pytest.fixture
-async def sqlite_server(sqlite_url: str) -> AsyncIterator[Server]:
-    async with serve_elixir(sqlite_url) as running:
-        yield running
+async def sqlite_server(sqlite_server: Server) -> Server:
+    return watch(sqlite_server)

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
 from junction_contract import watch
 
 from backend import Backend, new_backend
-from harness import Server, serve
+from harness import Server
 
 
 @pytest.fixture
-async def server(database_url: str) -> AsyncIterator[Server]:
-    async with serve(database_url) as running:
-        yield watch(running)
+async def server(server: Server) -> Server:
+    return watch(server)
 
 
 @pytest.fixture
-async def sqlite_server(sqlite_url: str) -> AsyncIterator[Server]:
-    async with serve(sqlite_url) as running:
-        yield watch(running)
+async def sqlite_server(sqlite_server: Server) -> Server:
+    return watch(sqlite_server)
 
 
 @pytest.fixture

@@ -71,17 +71,19 @@ async def test_fifty_refreshes_spread_over_two_servers_have_one_successor(
     assert (await app.session()).generation == 1
 
 
-async def test_while_the_database_is_down_nothing_is_lost(backend: Backend, server: Server) -> None:
+async def test_while_the_database_is_down_nothing_is_lost(
+    backend: Backend, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     app = await backend.sign_in()
     token = await backend.sign_in_token(app.user_id)
-    reachable, nowhere = server.runtime.database, Database(f"postgresql://127.0.0.1:{free_port()}/nowhere")
-    server.runtime.database = nowhere
+    nowhere = Database(f"postgresql://127.0.0.1:{free_port()}/nowhere")
+    monkeypatch.setattr(server.runtime, "database", nowhere)
     server.clock.advance(seconds=2)
     for answer in (await app.refresh(), await backend.exchange(token)):
         assert (answer.status_code, answer.json()["error"]) == (503, "temporarily_unavailable")
     for answer in (await app.read(), await backend.call("GET", USERS)):
         assert (answer.status_code, answer.json()) == (503, {"detail": "Temporarily unavailable"})
-    server.runtime.database = reachable
+    monkeypatch.undo()
     await nowhere.dispose()
     assert (await app.refresh()).status_code == 200
     assert (await backend.exchange(token)).status_code == 200

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from backend import EXCHANGE, Backend, MobileApp, new_backend
 from forgeries import elsewhere, parts_of, signed, with_a_foreign_key, with_the_public_key_as_secret, with_the_right_key
 from gatepass.core import sign_in_tokens
 from gatepass.core.signing_keys import Ring, SigningKey
-from harness import USERINFO, Phone, Server, serve
+from harness import USERINFO, Phone, Server
 
 
 @dataclass
@@ -49,20 +49,20 @@ class Scene:
 
 
 @pytest.fixture
-async def scene(sqlite_url: str) -> AsyncIterator[Scene]:
-    async with serve(sqlite_url) as server:
-        backend = await new_backend(server)
-        app = await backend.sign_in()
-        token = await backend.sign_in_token(app.user_id)
-        yield Scene(
-            server,
-            backend,
-            app,
-            await server.sign_in(),
-            await server.runtime.keyring.signer(Ring.ACCESS),
-            await server.runtime.keyring.signer(Ring.SIGN_IN, backend.team.id),
-            sign_in_tokens.unwrap(token),
-        )
+async def scene(sqlite_server: Server) -> Scene:
+    server = sqlite_server
+    backend = await new_backend(server)
+    app = await backend.sign_in()
+    token = await backend.sign_in_token(app.user_id)
+    return Scene(
+        server,
+        backend,
+        app,
+        await server.sign_in(),
+        await server.runtime.keyring.signer(Ring.ACCESS),
+        await server.runtime.keyring.signer(Ring.SIGN_IN, backend.team.id),
+        sign_in_tokens.unwrap(token),
+    )
 
 
 def forged_access_tokens(scene: Scene) -> Iterator[tuple[str, str]]:
