@@ -8,10 +8,12 @@ from __future__ import annotations
 import gzip
 from collections.abc import Iterator
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, select, true
 
-from gatepass.core import limits, tables
+from gatepass.core import limits, tables, teams
+from gatepass.core.unit import Unit
 from harness import Server
 
 CANARY = "canary7f3a"
@@ -59,14 +61,20 @@ def spoiled(good: bytes) -> Iterator[bytes]:
     yield from (b"\xc0\xaf", gzip.compress(good))
 
 
-async def contents(server: Server) -> dict[str, list[Any]]:
-    """Every row of every table but the counters."""
+async def contents(server: Server, *team_ids: UUID) -> dict[str, list[Any]]:
+    """Every row of these teams, and how many rows each table holds in all; nothing of the counters of limits."""
 
-    async def read(unit: Any) -> dict[str, list[Any]]:
-        return {
-            table.name: sorted(repr(row) for row in await unit.db.execute(select(table)))
-            for table in tables.ALL
-            if table is not limits.limits
-        }
+    async def read(unit: Unit) -> dict[str, list[Any]]:
+        found: dict[str, list[Any]] = {}
+        for table in tables.ALL:
+            if table is limits.limits:
+                continue
+            team = table.c.get("team_id", teams.teams.c.id if table is teams.teams else None)
+            rows = await unit.db.execute(select(table).where(true() if team is None else team.in_(team_ids)))
+            found[table.name] = [
+                await unit.db.scalar(select(func.count()).select_from(table)),
+                *sorted(map(repr, rows)),
+            ]
+        return found
 
     return await server.runtime.read(read)

@@ -11,19 +11,16 @@ import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import pytest
 import structlog
 from answers import code_of, data_of, error_of
 from sqlalchemy import select
 
-from gatepass.core import limits, tables
+from bad_input import CANARY, HALF_CHARACTERS, NOT_JSON, STRINGS, WRONG_TYPES, contents
 from gatepass.core.sessions import sessions as all_sessions
 from harness import ACCOUNT_QR, LOGIN, QR_VERIFY, REFRESH, REIKEY, SIGN_OUT, USERINFO, VERIFY, Phone, Server
 
-CANARY = "canary7f3a"
-"""Stands in whatever is sent, and in nothing that is answered or logged."""
 ID = "7c1f2f0e-6a55-4b0b-9a2e-0f6d2f1b9d34"
 
 BODY = (1100, "Invalid request body")
@@ -32,22 +29,6 @@ CREDENTIALS = (1000, "Invalid Credentials!")
 REIKEY_REFUSED = (1000, "Not an activable reikey")
 REFRESH_TOKEN = ("INVALID_REFRESH_TOKEN", None)
 NOT_FOUND = (1150, "Not found")
-
-WRONG_TYPES = [
-    "0", "-1", "1.5", "1e308", "1e999", str(2**63), str(-(2**63) - 1), "9" * 4000, "true", "false", "[]", "{}",
-    f'["{CANARY}"]', f'{{"{CANARY}":"{CANARY}"}}', "[" * 400 + "]" * 400,
-]  # fmt: skip
-"""JSON that is well-formed, and no string."""
-STRINGS = [
-    "", " ", "\0", f"{CANARY}\0", CANARY, "x" * 129, CANARY * 1500, "\u202e\u200b", "\U0001f600" * 500, "\uffff",
-    "' OR 1=1 --", "../../etc/passwd", "%00", "${jndi:x}", "1\r\nx-injected: 1", "\u0130\u0131\ufb03", "0x1F", "-0",
-]  # fmt: skip
-"""Strings that are none of what any field asks for."""
-HALF_CHARACTERS = ['"\\ud800"', f'"{CANARY}\\udfff"', '"\\ude00\\ud83d"']
-NOT_JSON = [
-    "NaN", "Infinity", "-Infinity", "undefined", "'x'", '"', '"\t"', '"\\x"', "01", "+1", ".5", "[" * 7000, "9" * 5000,
-    '{"a":' * 1500, "",
-]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -83,19 +64,6 @@ every_field = over(FIELDS)
 every_label = over([field for field in FIELDS if field.bad_string is None])
 every_proof = over([field for field in FIELDS if field.bad_string is not None])
 every_body = pytest.mark.parametrize("path", [LOGIN, VERIFY, REFRESH, QR_VERIFY])
-
-
-async def contents(server: Server) -> dict[str, list[Any]]:
-    """Every row of every table but the counters."""
-
-    async def read(unit: Any) -> dict[str, list[Any]]:
-        return {
-            table.name: sorted(repr(row) for row in await unit.db.execute(select(table)))
-            for table in tables.ALL
-            if table is not limits.limits
-        }
-
-    return await server.runtime.read(read)
 
 
 @dataclass
@@ -149,14 +117,14 @@ async def target(server: Server) -> Target:
 @asynccontextmanager
 async def nothing_happens(target: Target, caplog: pytest.LogCaptureFixture) -> AsyncIterator[None]:
     """No row is written or changed meanwhile, no secret and nothing that was sent is logged, and no fault of ours."""
-    before = await contents(target.server)
+    before = await contents(target.server, target.server.team.id)
     with caplog.at_level(logging.DEBUG, "gatepass"), structlog.testing.capture_logs() as structured:
         yield
     logged = repr(structured) + caplog.text
     assert CANARY not in logged
     assert not [secret for secret in target.secrets if secret in logged]
     assert "Fault" not in logged
-    assert await contents(target.server) == before
+    assert await contents(target.server, target.server.team.id) == before
 
 
 @every_field

@@ -135,14 +135,15 @@ async def stored_target(backend: Backend) -> Target:
 @asynccontextmanager
 async def nothing_happens(target: Target, caplog: pytest.LogCaptureFixture) -> AsyncIterator[None]:
     """No row is written or changed meanwhile, no secret and nothing that was sent is logged, and no fault of ours."""
-    before = await contents(target.backend.server)
+    server, team_id = target.backend.server, target.backend.team.id
+    before = await contents(server, team_id)
     with caplog.at_level(logging.DEBUG, "gatepass"), structlog.testing.capture_logs() as structured:
         yield
     logged = repr(structured) + caplog.text
     tokens = target.app.tokens
     secrets = (target.backend.key, target.sign_in_token, tokens["access_token"], tokens["refresh_token"], ADMIN_TOKEN)
     assert not [secret for secret in (CANARY, "Fault", *secrets) if secret in logged]
-    assert await contents(target.backend.server) == before
+    assert await contents(server, team_id) == before
 
 
 @every_field
