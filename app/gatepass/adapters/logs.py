@@ -29,9 +29,9 @@ HEADER = "x-request-id"
 
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
 _SECRET_WORDS = re.compile(
-    r"tokens?|codes?|keys?|apikey|secrets?|authorization|bearer|jwt|passwords?|cookie|reikey|credentials?"
+    r"tokens?|codes?|keys?|apikey|secrets?|authorization|bearer|jwt|passwords?|cookie|reikey|qr|credentials?"
 )
-_HARMLESS_WORDS = re.compile(r"ids?|at|ttl|count|kind|length|status|exit|error")
+_HARMLESS_WORDS = re.compile(r"ids?|at|ttl|count|kind|type|length|status|exit|error")
 """`key_id` names a key and `code_length` measures a code; neither is one."""
 _SECRETS = re.compile(
     r"(?<![A-Za-z0-9])(?:sk|pk|pub|jrt)_[A-Za-z0-9_-]{8,}"  # API keys, Junction refresh tokens
@@ -152,10 +152,11 @@ def _name(logger: Any, method: str, event: EventDict) -> EventDict:
 
 def _scrub(_logger: Any, _method: str, event: EventDict) -> EventDict:
     """The one point of redaction: by the name of a value, and by its shape."""
-    return {name: _scrubbed(name, value) for name, value in event.items()}
+    return {name: redacted(name, value) for name, value in event.items()}
 
 
-def _scrubbed(name: str, value: Any, depth: int = 0) -> Any:
+def redacted(name: str, value: Any, depth: int = 0) -> Any:
+    """*value*, called *name*, without its secrets: a secret's name hides all of it, a secret's shape that part of it."""
     if value is None or value is True or value is False:
         return value
     if is_secret_name(name):
@@ -167,9 +168,9 @@ def _scrubbed(name: str, value: Any, depth: int = 0) -> Any:
     if depth == _DEPTH:
         return REDACTED
     if isinstance(value, Mapping):
-        return {_SECRETS.sub(REDACTED, str(key)): _scrubbed(str(key), item, depth + 1) for key, item in value.items()}
+        return {_SECRETS.sub(REDACTED, str(key)): redacted(str(key), item, depth + 1) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [_scrubbed(name, item, depth + 1) for item in value]
+        return [redacted(name, item, depth + 1) for item in value]
     return _SECRETS.sub(REDACTED, str(value))
 
 

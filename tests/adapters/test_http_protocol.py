@@ -1,0 +1,217 @@
+"""Our end of a connection, against real sockets: deadlines, breaking off, and what is relied on of uvicorn's inside."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from gatepass.adapters.http_protocol import BREAK_OFF, BreakableHttpProtocol, HttpProtocol
+
+GET = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
+POST = b"POST / HTTP/1.1\r\nHost: here\r\nContent-Length: %d\r\n\r\n"
+
+
+async def echo(scope: Any, receive: Any, send: Any) -> None:
+    """Answers with the number of bytes it was sent."""
+    size, more = 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return
+        size, more = size + len(message["body"]), message.get("more_body", False)
+    body = str(size).encode()
+    headers = [(b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+@asynccontextmanager
+async def serving(app: Any = echo, protocol: Any = HttpProtocol) -> AsyncIterator[int]:
+    """A server in this process; its port."""
+    config = uvicorn.Config(app, port=0, http=protocol, log_config=None, lifespan="off", timeout_graceful_shutdown=1)
+    server = uvicorn.Server(config)
+    task = asyncio.create_task(server._serve())
+    while not server.started:
+        await asyncio.sleep(0.01)
+    yield server.servers[0].sockets[0].getsockname()[1]
+    server.should_exit = True
+    await task
+
+
+async def until_closed(reader: asyncio.StreamReader) -> float:
+    """Seconds until the other end closed or reset the connection."""
+    began = time.monotonic()
+    try:
+        async with asyncio.timeout(5):
+            while await reader.read(1000):
+                pass
+    except ConnectionResetError:
+        pass
+    return time.monotonic() - began
+
+
+hasty = partial(HttpProtocol, head_deadline=0.3, body_deadline=0.5)
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET / HT", GET[:-2]], ids=["nothing", "half a line", "all but the end"])
+async def test_a_head_that_does_not_come_whole_in_time_closes_the_connection(sent: bytes) -> None:
+    async with serving(protocol=hasty) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(sent)
+        assert 0.2 < await until_closed(reader) < 2
+        writer.close()
+
+
+async def test_a_head_that_trickles_gains_no_time() -> None:
+    async with serving(protocol=hasty) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        closed = asyncio.create_task(until_closed(reader))
+        for byte in b"GET /a/very/long/path HTTP/1.1":
+            if closed.done():
+                break
+            writer.write(bytes([byte]))
+            await asyncio.sleep(0.05)
+        assert 0.2 < await closed < 1
+        writer.close()
+
+
+async def test_the_second_head_of_a_connection_has_a_deadline_too() -> None:
+    async with serving(protocol=hasty) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(GET)
+        assert (await reader.readuntil(b"\r\n\r\n0")).startswith(b"HTTP/1.1 200")
+        writer.write(GET[:5])
+        assert 0.2 < await until_closed(reader) < 2
+        writer.close()
+
+
+async def test_an_idle_connection_outlives_the_deadline_of_a_head() -> None:
+    async with serving(protocol=hasty) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for _ in range(2):
+            writer.write(GET)
+            assert (await reader.readuntil(b"\r\n\r\n0")).startswith(b"HTTP/1.1 200")
+            await asyncio.sleep(0.6)
+        assert not reader.at_eof()
+        writer.close()
+
+
+async def test_a_body_that_stands_still_closes_the_connection() -> None:
+    async with serving(protocol=hasty) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(POST % 100 + b"half of it")
+        assert 0.4 < await until_closed(reader) < 2
+        writer.close()
+
+
+async def test_a_body_that_trickles_closes_the_connection() -> None:
+    async with serving(protocol=hasty) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(POST % 100)
+        closed = asyncio.create_task(until_closed(reader))
+        while not closed.done():
+            writer.write(b"x")
+            await asyncio.sleep(0.1)
+        assert 0.4 < await closed < 2
+        writer.close()
+
+
+async def test_a_long_body_on_a_bad_network_is_given_its_time() -> None:
+    """64 KiB in 1.2 s would be late by the clock alone; it comes faster than the slowest that is taken."""
+    async with serving(protocol=hasty) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(POST % (64 * 1024))
+        for _ in range(8):
+            writer.write(bytes(8 * 1024))
+            await asyncio.sleep(0.15)
+        assert (await reader.readuntil(b"\r\n\r\n65536")).startswith(b"HTTP/1.1 200")
+        writer.close()
+
+
+async def test_a_slow_handler_is_nobodys_fault() -> None:
+    async def slow(scope: Any, receive: Any, send: Any) -> None:
+        await asyncio.sleep(0.8)
+        await echo(scope, receive, send)
+
+    async with serving(slow, hasty) as port, httpx.AsyncClient() as client:
+        answer = await client.post(f"http://127.0.0.1:{port}", content=b"abc")
+    assert answer.text == "3"
+
+
+def breaking(share: int) -> Any:
+    """An application that breaks off after *share* bytes of ten; none: before the head."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if share:
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"10")]})
+            await send({"type": "http.response.body", "body": b"0123456789"[:share], "more_body": True})
+        scope["extensions"][BREAK_OFF]()
+
+    return app
+
+
+async def test_breaking_off_resets_the_connection_without_a_byte() -> None:
+    async with serving(breaking(0), BreakableHttpProtocol) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(GET)
+        with pytest.raises(ConnectionResetError):
+            await reader.read()
+        writer.close()
+        async with httpx.AsyncClient() as client:
+            with pytest.raises(httpx.ReadError):
+                await client.get(f"http://127.0.0.1:{port}")
+
+
+async def test_breaking_off_an_answer_lets_its_beginning_arrive() -> None:
+    async with serving(breaking(5), BreakableHttpProtocol) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(GET)
+        said = await reader.read()
+        assert b"content-length: 10\r\n" in said
+        assert said.endswith(b"\r\n\r\n01234")
+        writer.close()
+
+
+async def test_a_broken_connection_leaves_nothing_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    async with serving(breaking(0), BreakableHttpProtocol) as port, httpx.AsyncClient() as client:
+        with pytest.raises(httpx.ReadError):
+            await client.get(f"http://127.0.0.1:{port}")
+    assert [record.message for record in caplog.records if "ASGI" in record.message] == []
+
+
+async def test_production_offers_no_way_to_break_off() -> None:
+    offered: list[Any] = []
+
+    async def looking(scope: Any, receive: Any, send: Any) -> None:
+        offered.append(scope.get("extensions"))
+        await echo(scope, receive, send)
+
+    async with serving(looking) as port, httpx.AsyncClient() as client:
+        await client.get(f"http://127.0.0.1:{port}")
+    assert offered == [None]
+
+
+def test_what_is_relied_on_of_uvicorn_is_still_there() -> None:
+    """Its protocol is no public interface. Whatever fails here has to be looked at in adapters/http_protocol.py."""
+    given = inspect.signature(HttpToolsProtocol.__init__).parameters
+    assert list(given) == ["self", "config", "server_state", "app_state", "_loop"]
+    assert list(inspect.signature(HttpToolsProtocol._start_asgi_task).parameters) == ["self", "cycle", "app"]
+    begins = inspect.getsource(HttpToolsProtocol.on_message_begin)
+    assert "self.scope = {" in begins
+    assert '"method"' not in begins  # so that its absence tells a head that is not complete
+    completes = inspect.getsource(HttpToolsProtocol.on_headers_complete)
+    assert 'self.scope["method"] =' in completes
+    assert "self._start_asgi_task(self.cycle, app)" in completes
+    assert "self.cycle.more_body = False" in inspect.getsource(HttpToolsProtocol.on_message_complete)
+    runs = inspect.getsource(RequestResponseCycle.run_asgi)
+    assert runs.count("not self.disconnected") == 2  # so that a connection broken off is no fault of the application
