@@ -1,7 +1,7 @@
 """Reference clients: how to write a mobile client that is never signed out by a lost answer.
 
 They import nothing of the server and need only httpx (and PyJWT for offline verification). What a client owes the
-server's rotation is in `session.py`, and it is the same for both dialects:
+server's rotation is in `session.py`, and it is the same for both dialects (docs/clients.md tells why):
 
 1. read the store before every attempt: another thread or process may have refreshed already;
 2. one flight at a time;
@@ -22,14 +22,16 @@ from gatepass.client.errors import (
     TemporarilyUnavailable,
 )
 from gatepass.client.http_auth import AsyncBearerAuth, BearerAuth
-from gatepass.client.junction import AsyncJunctionClient, JunctionClient, Status
+from gatepass.client.junction import AsyncJunctionClient, JunctionClient
+from gatepass.client.junction_session import Status
 from gatepass.client.storage import FileStore, MemoryStore, Store
-from gatepass.client.verifier import OfflineVerifier, Rejected
+from gatepass.client.verifier import AsyncOfflineVerifier, OfflineVerifier, Rejected
 
 __all__ = [
     "AsyncBearerAuth",
     "AsyncElixirClient",
     "AsyncJunctionClient",
+    "AsyncOfflineVerifier",
     "Banned",
     "BearerAuth",
     "CannotMigrate",

@@ -33,7 +33,8 @@ class BearerAuth(httpx.Auth):
         token = self._client.access_token()
         request.headers["authorization"] = f"Bearer {token}"
         answer = yield request
-        answer.read()
+        if answer.is_client_error:
+            answer.read()
         if self._client.is_token_refused(answer):
             request.headers["authorization"] = f"Bearer {self._client.access_token(stale=token)}"
             yield request
@@ -50,7 +51,20 @@ class AsyncBearerAuth(httpx.Auth):
         token = await self._client.access_token()
         request.headers["authorization"] = f"Bearer {token}"
         answer = yield request
-        await answer.aread()
+        if answer.is_client_error:
+            await answer.aread()
         if self._client.is_token_refused(answer):
             request.headers["authorization"] = f"Bearer {await self._client.access_token(stale=token)}"
             yield request
+
+
+class KeyAuth(httpx.Auth):
+    """Sends a key in the header of that name, over either kind of client."""
+
+    def __init__(self, header: str, key: str) -> None:
+        self._header, self._key = header, key
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """See httpx.Auth."""
+        request.headers[self._header] = self._key
+        yield request

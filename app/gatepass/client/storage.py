@@ -1,7 +1,8 @@
 """Where a client keeps its session between calls and between launches.
 
 A store holds one small JSON object. `replace` is the one operation that matters: it writes only if the store still holds
-the refresh token that was sent, so a slow answer never overwrites a newer one.
+the refresh token that was sent, so a slow answer never overwrites a newer one. A store that cannot be read or written
+raises; it never answers as if it were empty, for that would sign the user out.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ class Store(Protocol):
         """Store *state*, durably, before returning."""
         ...
 
-    def replace(self, sent: str, state: State) -> bool:
-        """Store *state* if the refresh token in the store is still *sent*; whether it was."""
+    def replace(self, sent: str | None, state: State) -> bool:
+        """Store *state* if the refresh token in the store is still *sent* (None: if there is none); whether it was."""
         ...
 
 
@@ -51,9 +52,10 @@ class MemoryStore:
 
     def save(self, state: State) -> None:
         """Keep a copy."""
-        self._state = dict(state)
+        with self._lock:
+            self._state = dict(state)
 
-    def replace(self, sent: str, state: State) -> bool:
+    def replace(self, sent: str | None, state: State) -> bool:
         """Compare and set."""
         with self._lock:
             if self._state.get("refresh_token") != sent:
@@ -84,7 +86,7 @@ class FileStore:
         with self._locked():
             self._write(state)
 
-    def replace(self, sent: str, state: State) -> bool:
+    def replace(self, sent: str | None, state: State) -> bool:
         """Compare and set, across processes."""
         with self._locked():
             if self.load().get("refresh_token") != sent:
@@ -103,6 +105,11 @@ class FileStore:
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
+        directory = os.open(self._path.parent, os.O_RDONLY)
+        try:
+            os.fsync(directory)  # else the old pair may be back after a power cut, and a spent token is reuse
+        finally:
+            os.close(directory)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
