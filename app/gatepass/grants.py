@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
+from uuid import UUID
 
 from gatepass.core import limits, sign_in_tokens
 from gatepass.core.access_tokens import AccessToken
@@ -122,7 +123,7 @@ async def exchange(
         raise TenantDiffers("another tenant")
 
     async def work(unit: Unit) -> Grant:
-        await _spend(unit)
+        await _spend(unit, token.team_id)
         jkt = await prove(unit, proof) if proof is not None else None
         return await sign_in_tokens.redeem(unit, token, jkt=jkt)
 
@@ -148,10 +149,10 @@ async def refresh(runtime: Runtime, presented: str, caller: Caller, *, proof: Pr
     return await _sign(runtime, runtime.rotate(presented, AUDIENCE, caller=caller, proof=proof), exchanged=False)
 
 
-async def _spend(unit: Unit) -> None:
-    """Exchanges are counted per client address; refreshes are not, for a valid one must never be throttled."""
+async def _spend(unit: Unit, team_id: UUID) -> None:
+    """Exchanges are counted per team and client address; refreshes are not, for a valid one must never be throttled."""
     rates = unit.policy.limits.token_endpoint_per_client
-    await limits.spend(unit, Budget("token_endpoint_per_client", rates, unit.caller.address))
+    await limits.spend(unit, Budget("token_endpoint_per_client", rates, f"{team_id}|{unit.caller.address}"))
 
 
 async def _sign(runtime: Runtime, granting: Awaitable[Grant], *, exchanged: bool) -> Tokens:

@@ -192,6 +192,7 @@ class Settings(BaseSettings):
             review_accounts=tuple(_review_account(part) for part in self.review_accounts),
             expose_user_code=self.expose_user_code,
             dotless_domains=self.test_mode,
+            test_mode=self.test_mode,
         )
 
 

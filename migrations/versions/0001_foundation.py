@@ -76,6 +76,7 @@ def upgrade() -> None:
         sa.Column("code", sa.String(length=10), nullable=True),
         sa.Column("transaction_id", sa.String(length=36), nullable=True),
         sa.Column("sent_at", sa.BigInteger(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_messages")),
     )
     with op.batch_alter_table("messages", schema=None) as batch_op:
@@ -223,6 +224,16 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_teams")),
     )
     op.create_table(
+        "worlds",
+        sa.Column("team_id", sa.Uuid(), nullable=False),
+        sa.Column("made", sa.Boolean(), nullable=False),
+        sa.Column("seed", sa.String(length=100), nullable=True),
+        sa.Column("offset_ms", sa.BigInteger(), nullable=False),
+        sa.Column("stands_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("team_id", name=op.f("pk_worlds")),
+        sa.UniqueConstraint("seed", name=op.f("uq_worlds_seed")),
+    )
+    op.create_table(
         "api_keys",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("team_id", sa.Uuid(), nullable=False),
@@ -314,6 +325,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_api_keys_team_id"))
 
     op.drop_table("api_keys")
+    op.drop_table("worlds")
     op.drop_table("teams")
     op.drop_table("signing_keys")
     with op.batch_alter_table("sign_in_tokens", schema=None) as batch_op:

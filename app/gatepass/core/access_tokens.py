@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -39,6 +40,8 @@ LEEWAY = MINUTE
 """How long a Junction token outlives what was announced: its clients start counting on receipt (contract, E4)."""
 TEAM_TOKEN_LIFE = 10 * MINUTE
 _PURPOSE = "elixir-access-token"
+TEST_CLAIM = "gatepass_test"
+"""Marks what test mode signed. Its key ids begin with `test-` too, so that no other verifier even finds the key."""
 _SESSION_CLAIMS = {"iss": str, "aud": str, "sub": str, "sid": str, "gen": int, "iat": int, "exp": int}
 
 
@@ -83,11 +86,12 @@ class Signer:
             "iss": str(grant.team_id),
             "aud": _game(grant.environment),
             **self._times(grant.issued_at, life),
+            **self._mark(),
             "sub": user_id,
             "sid": str(grant.session_id),
             "gen": grant.generation,
         }
-        text = jws.sign(claims, key, algorithm="HS512", typ="JWT", kid=_kid(key))
+        text = jws.sign(claims, key, algorithm="HS512", typ="JWT", kid=_kid(key, self.policy.test_mode))
         return AccessToken(text, grant.issued_at + life, life)
 
     def junction(self, grant: Grant, key: SigningKey) -> AccessToken:
@@ -104,6 +108,7 @@ class Signer:
             "environment": grant.environment,
             "scope": "user",
             **self._times(grant.issued_at, life),
+            **self._mark(),
         }
         if grant.jkt is not None:
             claims["cnf"] = {"jkt": grant.jkt}
@@ -118,6 +123,7 @@ class Signer:
             "sub": str(team.id),
             "scope": "team",
             **self._times(now, TEAM_TOKEN_LIFE),
+            **self._mark(),
         }
         text = jws.sign(claims, key.private, algorithm="ES256", typ="team+jwt", kid=key.kid)
         return AccessToken(text, now + TEAM_TOKEN_LIFE, TEAM_TOKEN_LIFE)
@@ -128,6 +134,9 @@ class Signer:
     def _times(self, now: int, life: int) -> dict[str, Any]:
         return {"iat": now // SECOND, "exp": (now + life) // SECOND, "jti": self.mint.bytes(12).hex()}
 
+    def _mark(self) -> dict[str, bool]:
+        return {TEST_CLAIM: True} if self.policy.test_mode else {}
+
 
 async def authenticate(unit: Unit, presented: str | None, app: App, *, even_expired: bool = False) -> Bearer:
     """The user and session behind an Elixir bearer token presented with *app*'s key.
@@ -135,11 +144,12 @@ async def authenticate(unit: Unit, presented: str | None, app: App, *, even_expi
     *even_expired* lets sign-out end a session whose token has just run out (contract elixir, D9).
     Raises AccessTokenInvalid, AccessTokenExpired, AccessTokenDead, UserBanned.
     """
-    keys = {_kid(key): key for key in unit.secret.team_keys(_PURPOSE, app.team.id.bytes)}
+    keys = {_kid(key, unit.policy.test_mode): key for key in unit.secret.team_keys(_PURPOSE, app.team.id.bytes)}
     try:
         claims = jws.verify(presented, keys, algorithm="HS512", typ="JWT", claims={**_SESSION_CLAIMS, "_id": str})
     except jws.NotOurs as error:
         raise AccessTokenInvalid(str(error)) from error
+    _see_that_modes_agree(unit.policy, claims)
     if claims["iss"] != str(app.team.id) or claims["aud"] != _game(app.environment.value):
         raise AccessTokenInvalid("issued for another team or environment")
     _see_that_it_is_dated(claims, unit.policy.elixir_access_ttl, unit.now)
@@ -164,6 +174,7 @@ def verified_user_claims(policy: Policy, presented: str | None, keys: dict[str, 
         claims = jws.verify(presented, keys, algorithm="ES256", typ="at+jwt", claims=wanted)
     except jws.NotOurs as error:
         raise AccessTokenInvalid(str(error)) from error
+    _see_that_modes_agree(policy, claims)
     if claims["iss"] != policy.issuer or claims["aud"] != policy.junction_audience or claims["scope"] != "user":
         raise AccessTokenInvalid("issued elsewhere, or for something else")
     _see_that_it_is_dated(claims, policy.junction_access_ttl, now)
@@ -204,6 +215,7 @@ def team_named_by(policy: Policy, presented: str | None, keys: dict[str, Any], n
         team_id = UUID(claims["sub"])
     except (jws.NotOurs, ValueError) as error:
         raise AccessTokenInvalid(str(error)) from error
+    _see_that_modes_agree(policy, claims)
     if claims["iss"] != policy.issuer or claims["aud"] != policy.junction_audience or claims["scope"] != "team":
         raise AccessTokenInvalid("issued elsewhere, or for something else")
     _see_that_it_is_dated(claims, TEAM_TOKEN_LIFE, now)
@@ -249,10 +261,17 @@ async def _bearer(unit: Unit, claims: dict[str, Any], *within: ColumnElement[boo
     return Bearer(session, user, claims)
 
 
+def _see_that_modes_agree(policy: Policy, claims: dict[str, Any]) -> None:
+    """What test mode signed is worth nothing elsewhere, whatever key it is under; and the other way about."""
+    if claims.get(TEST_CLAIM, False) is not policy.test_mode:
+        raise AccessTokenInvalid("of another mode")
+
+
 def _game(environment: str) -> str:
     return f"game:{environment}"
 
 
-def _kid(key: bytes) -> str:
+@lru_cache(maxsize=10_000)
+def _kid(key: bytes, test_mode: bool) -> str:
     """Names the secret behind a key without telling it: which of the listed ones signed."""
-    return hashlib.sha256(b"kid:" + key).hexdigest()[:8]
+    return ("test-" if test_mode else "") + hashlib.sha256(b"kid:" + key).hexdigest()[:8]

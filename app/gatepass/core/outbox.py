@@ -14,12 +14,14 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     Index,
     Integer,
     LargeBinary,
@@ -112,16 +114,20 @@ async def queue(unit: Unit, *, team_id: UUID, mail: CodeMail, expires_at: int, d
     unit.nudges_outbox = True
 
 
-async def claim(unit: Unit, most: int = 20) -> list[Claimed]:
-    """Take up to *most* due mails under a lease; settle those past their life and the decoys on the way."""
+async def claim(unit: Unit, most: int = 20, *, ahead: ColumnElement[int] | None = None) -> list[Claimed]:
+    """Take up to *most* due mails under a lease; settle those past their life and the decoys on the way.
+
+    *ahead*: by how many ms the clock that a row goes by is ahead of the unit's, where it has one of its own.
+    """
+    now: Any = unit.now if ahead is None else unit.now + ahead
     await unit.db.execute(
         update(outbox)
-        .where(outbox.c.state == State.PENDING.value, outbox.c.expires_at <= unit.now)
+        .where(outbox.c.state == State.PENDING.value, outbox.c.expires_at <= now)
         .values(state=State.EXPIRED.value, settled_at=unit.now, sealed=None)
     )
     due = (
         select(outbox.c.id)
-        .where(outbox.c.state == State.PENDING.value, outbox.c.due_at <= unit.now)
+        .where(outbox.c.state == State.PENDING.value, outbox.c.due_at <= now)
         .order_by(outbox.c.due_at)
         .limit(most)
         .with_for_update(skip_locked=True)
@@ -129,8 +135,8 @@ async def claim(unit: Unit, most: int = 20) -> list[Claimed]:
     rows = (
         await unit.db.execute(
             update(outbox)
-            .where(outbox.c.id.in_(due), outbox.c.state == State.PENDING.value, outbox.c.due_at <= unit.now)
-            .values(due_at=unit.now + LEASE, tries=outbox.c.tries + 1)
+            .where(outbox.c.id.in_(due), outbox.c.state == State.PENDING.value, outbox.c.due_at <= now)
+            .values(due_at=now + LEASE, tries=outbox.c.tries + 1)
             .returning(*outbox.c)
         )
     ).all()

@@ -135,12 +135,19 @@ async def keys_of(unit: Unit, ring: Ring, scope: UUID) -> list[SigningKey]:
         .where(signing_keys.c.ring == ring.value, signing_keys.c.scope == scope)
         .order_by(signing_keys.c.serial)
     )
-    return [key for row in rows if (key := _of(unit.secret, dict(row._mapping))).verifies(unit.now)]
+    return [key for row in rows if (key := _of(unit, dict(row._mapping))).verifies(unit.now)]
 
 
-def _of(secret: ServerSecret, row: dict[str, Any]) -> SigningKey:
-    private = _opened(secret, row.pop("sealed"))
-    return SigningKey(**{**row, "ring": Ring(row["ring"]), "private": private, "public": private.public_key()})
+def _of(unit: Unit, row: dict[str, Any]) -> SigningKey:
+    private, ring = _opened(unit.secret, row.pop("sealed")), Ring(row["ring"])
+    kid = _kid(unit, ring, row["kid"])
+    known = {"ring": ring, "kid": kid, "public_jwk": {**row["public_jwk"], "kid": kid}}
+    return SigningKey(**{**row, **known, "private": private, "public": private.public_key()})
+
+
+def _kid(unit: Unit, ring: Ring, stored: str) -> str:
+    """What a key is called in tokens: in test mode another name, under which no production server knows it."""
+    return f"test-{stored}" if unit.policy.test_mode and ring is Ring.ACCESS else stored
 
 
 @lru_cache(maxsize=10_000)
@@ -253,7 +260,12 @@ async def list_all(unit: Unit, scope: UUID | None = None) -> list[Listed]:
             return State.WAITING
         return State.RETIRING if unit.now < row.verifies_until else State.DEAD
 
-    return [Listed(**{**row._mapping, "ring": Ring(row.ring), "state": state(row)}) for row in rows]
+    return [
+        Listed(
+            **{**row._mapping, "ring": (ring := Ring(row.ring)), "kid": _kid(unit, ring, row.kid), "state": state(row)}
+        )
+        for row in rows
+    ]
 
 
 async def reseal(unit: Unit) -> int:

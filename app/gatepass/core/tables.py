@@ -16,6 +16,7 @@ from gatepass.core import (
     signing_keys,
     teams,
     users,
+    worlds,
 )
 from gatepass.core.schema import metadata
 
@@ -35,6 +36,7 @@ ALL = (
     outbox.outbox,
     inbox.messages,
     audit.audit_events,
+    worlds.worlds,
 )
 
 __all__ = ["ALL", "metadata"]

@@ -45,6 +45,8 @@ class Policy:
     review_accounts: tuple[ReviewAccount, ...] = ()
     expose_user_code: bool = False
     dotless_domains: bool = False
+    test_mode: bool = False
+    """Tokens say so, and are refused by every server that is not (core/access_tokens.py)."""
 
     def idle_ttl(self, surface: str) -> int:
         """How long an unused session of that surface stays open."""

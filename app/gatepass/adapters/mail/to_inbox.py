@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from uuid import UUID
+
 import structlog
 
 from gatepass.adapters.mail import Transact
@@ -14,12 +17,23 @@ log = structlog.get_logger("gatepass.inbox")
 
 
 class InboxPostman:
-    """Puts every mail into the inbox of its team. *prints_codes* shows the developer each code on the console."""
+    """Puts every mail into the inbox of its team, and tells *arrived* which team has mail.
 
-    def __init__(self, transact: Transact, *, code_in_subject: bool = True, prints_codes: bool = False) -> None:
+    *prints_codes* shows the developer each code on the console.
+    """
+
+    def __init__(
+        self,
+        transact: Transact,
+        *,
+        code_in_subject: bool = True,
+        prints_codes: bool = False,
+        arrived: Callable[[UUID], None] = lambda _: None,
+    ) -> None:
         self._transact = transact
         self._code_in_subject = code_in_subject
         self._prints_codes = prints_codes
+        self._arrived = arrived
 
     async def deliver(self, claimed: Claimed) -> None:
         """Keep the mail. Delivering twice keeps it once: the message has the mail's own id."""
@@ -42,6 +56,7 @@ class InboxPostman:
             )
 
         await self._transact(keep)
+        self._arrived(claimed.team_id)
         if self._prints_codes:
             # The whole line is the event: values under a key named `code` do not survive the log's redaction.
             log.info(f"code {claimed.mail.code} for {composed.to} ({harmless(claimed.mail.application)})")
