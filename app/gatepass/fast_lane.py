@@ -1,16 +1,17 @@
 """The fast lane: a few routes, served all day, without a framework between socket and verb.
 
 The routes themselves are the ordinary ones, documented and reachable as such; the lane only spares them the router, the
-dependency solver and four layers of middleware, about a third of a refresh's time (docs/performance.md). Whatever it
-does not know passes on to the application, and both spell a refusal the same way.
+dependency solver and the layers of middleware, about a third of a refresh's time (docs/performance.md). Whatever it does
+not know passes on to the framework, and both spell a refusal the same way.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
-from fastapi import Request, Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from fastapi import FastAPI, Request, Response
+from starlette.types import Receive, Scope, Send
 
 Serve = Callable[[Request], Awaitable[Response]]
 Spell = Callable[[Request, Exception], Awaitable[Response]]
@@ -25,25 +26,26 @@ class _Route:
         self.path = path
 
 
-class FastLane:
-    """Serves *lanes*, by method and exact path; hands everything else to *app*, the slash forms too.
+class FastLaneApp(FastAPI):
+    """A FastAPI application that serves *lanes*, by method and exact path, ahead of everything else.
 
-    *spell* turns what a lane raises into its answer; a mistake of ours it re-raises once that is sent, for the log.
+    *spell* turns what a lane raises into its answer; a mistake of ours is raised again once that is sent, for the log.
     """
 
-    def __init__(self, app: ASGIApp, *, lanes: Mapping[tuple[str, str], Serve], spell: Spell) -> None:
-        self.app = app
+    def __init__(self, *, lanes: Mapping[tuple[str, str], Serve], spell: Spell, **given: Any) -> None:
+        super().__init__(**given)
+        self._lanes = {lane: (serve, _Route(lane[1])) for lane, serve in lanes.items()}
         self._spell = spell
-        self._lanes = {(method, path): (serve, _Route(path)) for (method, path), serve in lanes.items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        lane = None
-        if scope["type"] == "http" and not scope["query_string"]:
-            lane = self._lanes.get((scope["method"], scope["path"]))
-        if lane is None or scope["root_path"]:
-            await self.app(scope, receive, send)
-            return
+        """See ASGI. A query string or a mount point is for the framework to understand."""
+        if scope["type"] != "http" or scope["query_string"] or scope["root_path"]:
+            return await super().__call__(scope, receive, send)
+        lane = self._lanes.get((scope["method"], scope["path"]))
+        if lane is None:
+            return await super().__call__(scope, receive, send)
         serve, scope["route"] = lane
+        scope["app"] = self
         request = Request(scope, receive)
         try:
             response = await serve(request)
@@ -52,5 +54,5 @@ class FastLane:
             await response(scope, receive, send)
             if response.status_code == 500:
                 raise
-            return
-        await response(scope, receive, send)
+            return None
+        return await response(scope, receive, send)

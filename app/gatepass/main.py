@@ -27,7 +27,7 @@ from gatepass.core import signing_keys
 from gatepass.core.errors import InputRefused, NotFound, Refusal, Unavailable
 from gatepass.core.mint import Mint
 from gatepass.core.server_secret import SealBroken
-from gatepass.fast_lane import FastLane
+from gatepass.fast_lane import FastLaneApp
 from gatepass.settings import Settings, load
 from gatepass.surfaces import admin, docs, elixir, health, identity_toolkit, junction, oauth
 from gatepass.wiring import Fault, MethodNotAllowed, PayloadTooLarge, Runtime
@@ -90,7 +90,9 @@ def create_app(
             await postman.close()
             await runtime.close()
 
-    app = FastAPI(
+    app = FastLaneApp(
+        lanes=FAST_LANE,
+        spell=_spell,
         title="Gatepass",
         version=__version__,
         summary="A self-hosted auth server for mobile apps.",
@@ -109,7 +111,6 @@ def create_app(
         app.add_exception_handler(kind, _spell)
     app.add_middleware(TokenByKey)
     app.add_middleware(EitherSlash)
-    app.add_middleware(FastLane, lanes=FAST_LANE, spell=_spell)
     _describe(app)
     return app
 

@@ -51,7 +51,7 @@ def parse(secret: ServerSecret, presented: object) -> RefreshToken:
     """
     if not isinstance(presented, str):
         raise RefreshTokenMalformed("not a string")
-    if _HEX.fullmatch(presented):
+    if len(presented) == 72 and _HEX.fullmatch(presented):
         raw = bytes.fromhex(presented)
     elif _JRT.fullmatch(presented):
         raw = base64.urlsafe_b64decode(presented[4:])

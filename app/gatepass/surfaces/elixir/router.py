@@ -78,20 +78,22 @@ class Call:
 
 async def _read_call(request: Request) -> Call:
     runtime = runtime_of(request)
+    seen: dict[bytes, list[str]] = {}
+    for name, value in request.scope["headers"]:
+        seen.setdefault(name, []).append(value.decode("latin-1"))
     return Call(
         runtime=runtime,
         body=await read_body(request, wire.BODY_LIMIT),
         caller=runtime.caller(request),
-        key=_only(request, "x-api-key"),
-        token=wire.bearer(_only(request, "authorization")),
-        accept_language=",".join(request.headers.getlist("accept-language")),
+        key=_only(seen.get(b"x-api-key")),
+        token=wire.bearer(_only(seen.get(b"authorization"))),
+        accept_language=",".join(seen.get(b"accept-language", ())),
     )
 
 
-def _only(request: Request, header: str) -> str | None:
-    """The header of that name. Of several, none: which one a proxy in front has looked at is not for us to guess."""
-    values = request.headers.getlist(header)
-    return values[0] if len(values) == 1 else None
+def _only(values: list[str] | None) -> str | None:
+    """The header's one value. Of several, none: which one a proxy in front has looked at is not for us to guess."""
+    return values[0] if values is not None and len(values) == 1 else None
 
 
 InCall = Annotated[Call, Depends(_read_call)]
@@ -140,8 +142,7 @@ async def refresh_session(call: InCall) -> Response:
     app = await call.runtime.apps.named_by(call.key)
     body = wire.parse(wire.RefreshSession, call.body)
     grant = await call.runtime.rotate(body.refresh_token, app.audience, caller=call.caller)
-    account = wire.Account.of(grant, ban_reason="")
-    return wire.success(wire.AccountCredentials(**call.bundle(grant), user=account))
+    return wire.refreshed(call.runtime.secret, grant, call.runtime.signer.elixir(grant))
 
 
 @router.post("/auth/v2/session/signout", **documented(wire.SignedOut, bearer=True))

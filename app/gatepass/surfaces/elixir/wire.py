@@ -270,6 +270,17 @@ def success(data: BaseModel) -> Response:
     return respond(200, f'{{"code":1,"success":true,"data":{inner}}}')
 
 
+def refreshed(secret: ServerSecret, grant: Grant, access: AccessToken) -> Response:
+    """`AccountCredentials` in the success envelope (E3), written directly: nothing in it needs escaping."""
+    refresh_token = RefreshToken(grant.session_id, grant.generation).hex(secret)
+    return respond(
+        200,
+        f'{{"code":1,"success":true,"data":{{"token":"{access.text}","tokenExpiry":{access.expires_at},'
+        f'"tokenLifeMS":{access.life},"refreshToken":"{refresh_token}",'
+        f'"user":{{"_id":"{grant.user_id}","status":"ACTIVE","banReason":""}}}}}}',
+    )
+
+
 def respond(status: int, body: str, headers: dict[str, str] | None = None) -> Response:
     """Bytes with the headers that every answer carries (section 2)."""
     return Response(body, status, {"cache-control": "no-store", **(headers or {})}, MEDIA_TYPE)
