@@ -17,11 +17,47 @@ from gatepass.client.session import Session
 S = TypeVar("S", bound=Session)
 
 
-class Shell(Generic[S]):
-    """For threads. Safe to share; the store carries the session over a restart."""
+class Connected:
+    """Flows for threads: safe to share, and holding connections until it is closed."""
+
+    def __init__(self, http: httpx.Client) -> None:
+        self._driver = Driver(http)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._driver.http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+
+class AsyncConnected:
+    """Flows for an event loop; otherwise as `Connected`."""
+
+    def __init__(self, http: httpx.AsyncClient) -> None:
+        self._driver = AsyncDriver(http)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._driver.http.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        await self.close()
+
+
+class Shell(Connected, Generic[S]):
+    """A client for threads; the store carries its session over a restart."""
 
     def __init__(self, http: httpx.Client, session: S) -> None:
-        self._driver = Driver(http)
+        super().__init__(http)
         self._session = session
 
     def access_token(self, stale: str | None = None) -> str:
@@ -48,22 +84,12 @@ class Shell(Generic[S]):
         """Forget the session here and end it there; without a network it is only forgotten."""
         self._driver.run_alone(self._session.sign_out())
 
-    def close(self) -> None:
-        """Close the connections."""
-        self._driver.http.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.close()
-
-
-class AsyncShell(Generic[S]):
-    """For an event loop; otherwise as `Shell`."""
+class AsyncShell(AsyncConnected, Generic[S]):
+    """A client for an event loop; otherwise as `Shell`."""
 
     def __init__(self, http: httpx.AsyncClient, session: S) -> None:
-        self._driver = AsyncDriver(http)
+        super().__init__(http)
         self._session = session
 
     async def access_token(self, stale: str | None = None) -> str:
@@ -86,15 +112,3 @@ class AsyncShell(Generic[S]):
     async def sign_out(self) -> None:
         """See Shell.sign_out."""
         await self._driver.run_alone(self._session.sign_out())
-
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._driver.http.aclose()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
-    ) -> None:
-        await self.close()

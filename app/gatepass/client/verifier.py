@@ -15,12 +15,13 @@ from typing import Any
 import httpx
 import jwt
 
-from gatepass.client.driving import AsyncDriver, Driver, Flow
+from gatepass.client.driving import Flow
 from gatepass.client.errors import ClientError
 from gatepass.client.session import member
+from gatepass.client.shells import AsyncConnected, Connected
 
 LEEWAY = 60.0
-"""Seconds a token is accepted past its `exp`: the server's own clients start counting on receipt."""
+"""Seconds a token is accepted past its `exp`, for clients start counting on receipt; and how far clocks may differ."""
 BREATHER = 1.0
 """Seconds between two tries to fetch what could not be fetched."""
 STRANGER = 5.0
@@ -74,8 +75,8 @@ class _Verification:
             raise Rejected("a claim is missing or of another type")
         if (claims["iss"], claims["aud"], claims["scope"]) != (self.issuer, self.audience, "user"):
             raise Rejected("issued elsewhere, or for something else")
-        if claims["exp"] + LEEWAY <= self._now():
-            raise Rejected("expired")
+        if claims["exp"] + LEEWAY <= self._now() or claims["iat"] > self._now() + LEEWAY:
+            raise Rejected("expired, or from the future")
         if member(claims.get("cnf")).get("jkt") != jkt:
             raise Rejected("bound to another key than was proven")
         self._see_that_it_lives(claims, (yield from self._revocations()))
@@ -157,7 +158,7 @@ class _Verification:
         copy.fetched_at = self._monotonic()
 
 
-class OfflineVerifier:
+class OfflineVerifier(Connected):
     """Checks Junction access tokens of *issuer*. Safe to share between threads.
 
     *jwks_age* and *feed_age* are the seconds after which each document is fetched again. If the feed cannot be fetched
@@ -165,7 +166,7 @@ class OfflineVerifier:
     """
 
     def __init__(self, issuer: str, *, http: httpx.Client | None = None, **options: Any) -> None:
-        self._driver = Driver(http or httpx.Client(timeout=5.0))
+        super().__init__(http or httpx.Client(timeout=5.0))
         self._verification = _Verification(self._driver.http, issuer, **options)
 
     def verify(self, token: str, *, jkt: str | None = None) -> dict[str, Any]:
@@ -177,11 +178,11 @@ class OfflineVerifier:
         return self._driver.run_alone(self._verification.verify(token, jkt))
 
 
-class AsyncOfflineVerifier:
+class AsyncOfflineVerifier(AsyncConnected):
     """For an event loop; otherwise as `OfflineVerifier`."""
 
     def __init__(self, issuer: str, *, http: httpx.AsyncClient | None = None, **options: Any) -> None:
-        self._driver = AsyncDriver(http or httpx.AsyncClient(timeout=5.0))
+        super().__init__(http or httpx.AsyncClient(timeout=5.0))
         self._verification = _Verification(self._driver.http, issuer, **options)
 
     async def verify(self, token: str, *, jkt: str | None = None) -> dict[str, Any]:
