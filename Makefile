@@ -1,11 +1,13 @@
 # Everything works from nothing but Python 3.11, faster where uv is found. `make help` lists the rest.
+# EXTRAS=dev,foreign installs the clients of others too, so that their tests run; half of them need Node 20 and npm.
 
 VENV ?= .venv
 BIN := $(VENV)/bin
 UV ?= $(shell command -v uv 2>/dev/null)
 PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
     $$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
-INSTALLED := $(VENV)/.installed
+EXTRAS ?= dev
+INSTALLED := $(VENV)/.installed-$(EXTRAS)
 ARGS ?=
 
 .DEFAULT_GOAL := help
@@ -49,11 +51,11 @@ install: $(INSTALLED)
 $(INSTALLED): pyproject.toml
 ifneq ($(UV),)
 	@test -x $(BIN)/python || $(UV) venv --quiet --python '>=3.11' $(VENV)
-	$(UV) pip install --quiet --python $(BIN)/python --editable '.[dev]'
+	$(UV) pip install --quiet --python $(BIN)/python --editable '.[$(EXTRAS)]'
 else
 	@test -n "$(PYTHON)" || { echo 'No Python 3.11 or newer found: install one, or name it with PYTHON=...'; exit 1; }
 	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) || \
 	    { echo 'On Debian and Ubuntu venv is a package of its own: apt-get install python3-venv'; exit 1; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$(EXTRAS)]'
 endif
 	@touch $@

@@ -56,11 +56,13 @@ class Process:
 def running(count: int, database_url: str, directory: Path, **settings: object) -> Iterator[list[Process]]:
     """*count* servers on one migrated database, limits off unless *settings* say so; stopped in the end.
 
-    Mail goes nowhere: nobody listens on port 9, and codes are read from the answers.
+    All go by the address of the first. Mail goes nowhere: nobody listens on port 9, and codes are read from the answers.
     """
+    ports = [free_port() for _ in range(count)]
     given = {
         "secret_key": SECRET,
         "database_url": database_url,
+        "public_url": f"http://127.0.0.1:{ports[0]}",
         "smtp_url": "smtp://127.0.0.1:9",
         "expose_user_code": True,
         **NO_LIMITS,
@@ -70,8 +72,8 @@ def running(count: int, database_url: str, directory: Path, **settings: object) 
     environment |= {f"GATEPASS_{name.upper()}": str(value) for name, value in given.items()}
     with ExitStack() as stack:
         processes = []
-        for number in range(count):
-            process = _start(directory, directory / f"server-{number}.log", environment)
+        for number, port in enumerate(ports):
+            process = _start(directory, directory / f"server-{number}.log", port, environment)
             stack.callback(process.stop)
             processes.append(process)
         for process in processes:
@@ -79,8 +81,7 @@ def running(count: int, database_url: str, directory: Path, **settings: object) 
         yield processes
 
 
-def _start(directory: Path, log: Path, environment: dict[str, str]) -> Process:
-    port = free_port()
+def _start(directory: Path, log: Path, port: int, environment: dict[str, str]) -> Process:
     arguments = ["--factory", "gatepass.main:from_environment", "--port", str(port), "--no-access-log"]
     with log.open("wb") as output:
         popen = subprocess.Popen(
