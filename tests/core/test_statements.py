@@ -59,7 +59,7 @@ COSTS: dict[str, list[str]] = {
         "INSERT known_clients",
     ],
     "otp verify: wrong": ["UPDATE otp_transactions", "SELECT known_clients", *LIMIT],
-    "qr show": ["UPDATE qr_codes", "INSERT qr_codes", *AUDIT],
+    "qr show": ["SELECT sessions", "UPDATE qr_codes", "INSERT qr_codes", *AUDIT],
     "qr scan": [
         *LIMIT,
         "UPDATE qr_codes",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Iterator
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -19,32 +18,7 @@ from gatepass.core.refresh_tokens import parse
 from gatepass.core.sessions import sessions
 from gatepass.core.unit import Unit
 from harness import ACCOUNT_QR, LOGIN, QR_VERIFY, REFRESH, USERINFO, VERIFY
-from pair import MANY, Pair, outcomes, pair_on
-from processes import Process, running
-
-LIMITS = {
-    "limit_login_per_client": "300/hour",
-    "limit_wrong_codes_per_client": "100/hour",
-    "limit_codes_per_address": "10/hour,20/day",
-    "limit_wrong_codes_per_address": "25/day",
-    "limit_invalid_refresh_per_client": "100/hour",
-}
-
-
-@pytest.fixture(scope="module", params=["sqlite_url", "postgres_url"])
-def servers(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[str, list[Process]]]:
-    """Two processes under the limits of production."""
-    url: str = request.getfixturevalue(request.param)
-    with running(2, url, tmp_path_factory.mktemp("servers"), **LIMITS) as processes:
-        yield url, processes
-
-
-@pytest.fixture
-async def pair(servers: tuple[str, list[Process]]) -> AsyncIterator[Pair]:
-    async with pair_on(*servers) as pair:
-        yield pair
+from pair import MANY, Pair, outcomes
 
 
 def session_id(bundle: dict[str, str]) -> UUID:
@@ -91,6 +65,16 @@ async def test_fifty_scans_of_one_value_open_one_session(pair: Pair) -> None:
     scans = [{"qrValue": shown["qrValue"], "deviceModel": f"Phone {number}"} for number in range(MANY)]
     assert outcomes(await pair.at_once(QR_VERIFY, *scans)) == {200: 1, 1000: MANY - 1}
     assert await pair.sessions(sessions.c.proof == "qr") == 1
+
+
+async def test_of_fifty_values_shown_at_once_by_one_session_one_is_good(pair: Pair) -> None:
+    issuer = await pair.sign_in("ada@example.com")
+    shown = await asyncio.gather(
+        *(pair.post(ACCOUNT_QR, None, at=number, bearer=issuer["token"]) for number in range(MANY))
+    )
+    assert outcomes(shown) == {200: MANY}
+    scans = [{"qrValue": answer.json()["data"]["qrValue"]} for answer in shown]
+    assert outcomes([await pair.post(QR_VERIFY, scan) for scan in scans]) == {200: 1, 1000: MANY - 1}
 
 
 async def test_fifty_first_sign_ins_of_one_mailbox_make_one_account(pair: Pair) -> None:

@@ -92,7 +92,11 @@ class QrCode:
 
 
 async def show(unit: Unit, issuer: Session) -> Shown:
-    """A fresh value for *issuer*'s screen; its previous unused one is cancelled (contract elixir, X1)."""
+    """A fresh value for *issuer*'s screen; its previous unused one is cancelled (contract elixir, X1).
+
+    Parallel calls of one session take turns at its row, so that only the last one's value is good.
+    """
+    await unit.db.execute(select(sessions.sessions.c.id).where(sessions.sessions.c.id == issuer.id).with_for_update())
     await unit.db.execute(
         update(qr_codes)
         .where(qr_codes.c.issuer_id == issuer.id, qr_codes.c.state == State.PENDING.value)
