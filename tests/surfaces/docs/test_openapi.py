@@ -11,6 +11,7 @@ import pytest
 from fastapi import FastAPI
 from openapi import Document
 
+from gatepass.adapters.database import Database
 from gatepass.main import create_app
 from harness import (
     ACCOUNT_QR,
@@ -26,6 +27,7 @@ from harness import (
     Server,
     settings,
 )
+from postgres import free_port
 
 PAGES = {"/", "/docs"}
 
@@ -239,13 +241,19 @@ async def test_what_the_admin_api_answers_is_what_it_announces(server: Server, d
     assert unseen == set()
 
 
-async def test_what_health_answers_is_what_it_announces(server: Server, document: Document) -> None:
+async def test_what_health_answers_is_what_it_announces(
+    server: Server, document: Document, monkeypatch: pytest.MonkeyPatch
+) -> None:
     drive = Drive(server, document)
     await drive.call("GET", "/livez", {})
     await drive.call("GET", "/readyz", {})
     await server.post(LOGIN, {"email": "ada@example.com"})
     server.clock.advance(seconds=301)
     await drive.call("GET", "/readyz", {})
+    nowhere = Database(f"postgresql://127.0.0.1:{free_port()}/nowhere")
+    monkeypatch.setattr(server.runtime, "database", nowhere)
+    await drive.call("GET", "/readyz", {})
+    await nowhere.dispose()
     assert {status for _, path, status in drive.seen if path == "/readyz"} == {200, 503}
 
 

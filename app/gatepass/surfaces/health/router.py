@@ -36,7 +36,7 @@ class Live(BaseModel):
 class Ready(BaseModel):
     """Every part by name: `ok`, or what is wrong with it. `outbox_age`: seconds that the oldest mail has waited."""
 
-    status: Literal["ready", "not ready"]
+    status: Literal["ready", "degraded", "not ready"]
     database: str = Field("ok", examples=["ok"])
     schema_: str = Field("ok", alias="schema", examples=["ok"])
     signing_key: str = Field("ok", examples=["ok"])
@@ -75,11 +75,15 @@ async def live(response: Response) -> Live:
     },
 )
 async def ready(runtime: InRuntime, response: Response) -> Ready:
-    """Whether this process can do its work: database, schema, signing key, mail. Route no traffic here when it cannot."""
+    """Whether this process can do its work: database, schema, signing key. Route no traffic here when it cannot.
+
+    Mail that does not leave is `degraded`, and 200: all processes share one outbox, and who is signed in needs no mail.
+    """
     wrong, age = await _look(runtime)
-    response.status_code = 503 if wrong else 200
+    status = "ready" if not wrong else "degraded" if wrong.keys() == {"outbox"} else "not ready"
+    response.status_code = 503 if status == "not ready" else 200
     response.headers["cache-control"] = "no-store"
-    return Ready.model_validate({"status": "not ready" if wrong else "ready", "outbox_age": age // SECOND, **wrong})
+    return Ready.model_validate({"status": status, "outbox_age": age // SECOND, **wrong})
 
 
 async def _look(runtime: Runtime) -> tuple[dict[str, str], int]:
