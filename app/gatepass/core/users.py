@@ -34,7 +34,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
-from gatepass.core import audit, sessions
+from gatepass.core import accounts, audit, sessions
 from gatepass.core.addresses import Address
 from gatepass.core.errors import ClientUserIdTaken, Conflict, InputRefused, NotFound, UserDeleted
 from gatepass.core.ids import find_id
@@ -204,7 +204,7 @@ async def create(
 
     Raises ClientUserIdTaken, Conflict when the mailbox or id is taken in this team, InputRefused.
     """
-    _check_client_user_id(client_user_id)
+    accounts.check({"client_user_id": client_user_id, "nickname": nickname, **(profile or {})})
     if client_user_id is not None and find_id(client_user_id) is not None:
         await _see_that_it_is_free(unit, team_id, client_user_id)
     user = await _insert(
@@ -222,11 +222,6 @@ async def create(
     if client_user_id is not None and (taken := await find_by_client_user_id(unit, team_id, client_user_id)):
         raise ClientUserIdTaken(taken.id, taken.created_at)
     raise Conflict("a user with this address or id exists")
-
-
-def _check_client_user_id(client_user_id: str | None) -> None:
-    if client_user_id is not None and not (1 <= len(client_user_id) <= 512 and "\0" not in client_user_id):
-        raise InputRefused("client_user_id", "has 1 to 512 characters")
 
 
 def _stamped(unit: Unit, profile: Mapping[str, object]) -> dict[str, object]:
@@ -351,9 +346,9 @@ async def change(unit: Unit, team_id: UUID, user_id: UUID, **changes: object) ->
 
     Raises NotFound, ClientUserIdTaken, InputRefused.
     """
+    accounts.check(changes)
     name = changes.get("client_user_id")
     if isinstance(name, str):
-        _check_client_user_id(name)
         await _see_that_it_is_free(unit, team_id, name, but_for=user_id)
     statement = (
         update(users)
