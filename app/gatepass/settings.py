@@ -17,6 +17,8 @@ from urllib.parse import urlsplit
 from dotenv import dotenv_values
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
 
 from gatepass.core.limits import Limits, Rate
 from gatepass.core.schema import SECOND
@@ -49,7 +51,8 @@ class Settings(BaseSettings):
     junction_audience: str = Field("junction-api", description="The aud of Junction access tokens.")
     smtp_url: SecretStr | None = Field(
         None,
-        description="smtp://user:pass@host:587?starttls=true, or smtps://. Unset: the inbox (dev only).",
+        description="smtp://user:pass@host:587?starttls=true, or smtps://; with ca=/path.pem, whom else to trust. "
+        "Unset: the inbox (dev only).",
     )
     mail_from: str = Field("Gatepass <no-reply@localhost>", description="The From of every mail.")
     code_in_subject: bool = Field(True, description="Put the code first in the subject, for lock-screen previews.")
@@ -121,8 +124,16 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _is_a_database_of_ours(cls, value: SecretStr) -> SecretStr:
-        if value.get_secret_value().partition(":")[0].partition("+")[0] not in ("sqlite", "postgresql", "postgres"):
-            raise ValueError("write it like sqlite:///path or postgresql://user:password@host/name")
+        how = "write it like sqlite:///path or postgresql://user:password@host/name"
+        try:
+            url = make_url(value.get_secret_value())
+        except (ArgumentError, ValueError):
+            raise ValueError(how) from None
+        kind = url.drivername.partition("+")[0]
+        if kind not in ("sqlite", "postgresql", "postgres"):
+            raise ValueError(how)
+        if kind == "sqlite" and (url.host or (url.database or ":memory:") == ":memory:"):
+            raise ValueError(f"a database in memory would be a new one for every connection; {how}")
         return value
 
     @field_validator("public_url")
