@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import cache
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -249,6 +250,23 @@ def unfit(settings: Settings) -> list[str]:
     reasons = []
     if settings.smtp_url is None:
         reasons.append("GATEPASS_SMTP_URL is missing: no code could reach anyone (gatepass dev needs none)")
+    else:
+        reasons += _unfit_for_mail(settings.smtp_url.get_secret_value(), settings.mail_from)
     if settings.test_mode:
         reasons.append("GATEPASS_TEST_MODE is on: it is for gatepass dev only")
+    return reasons
+
+
+def _unfit_for_mail(smtp_url: str, mail_from: str) -> list[str]:
+    reasons = []
+    try:
+        server = SmtpServer.parse(smtp_url)
+        if server.ca is not None and not Path(server.ca).is_file():
+            reasons.append("GATEPASS_SMTP_URL names a file in ca= that is not there")
+    except ValueError as error:
+        reasons.append(str(error))
+    try:
+        Sender.parse(mail_from)
+    except ValueError as error:
+        reasons.append(str(error))
     return reasons
