@@ -189,6 +189,24 @@ async def test_a_broken_connection_leaves_nothing_in_the_log(caplog: pytest.LogC
     assert [record.message for record in caplog.records if "ASGI" in record.message] == []
 
 
+async def test_breaking_off_what_the_caller_has_left_is_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    broke_off = asyncio.Event()
+
+    async def late(scope: Any, receive: Any, send: Any) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        scope["extensions"][BREAK_OFF]()
+        broke_off.set()
+
+    async with serving(late, BreakableHttpProtocol) as port:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(GET)
+        await asyncio.sleep(0.1)
+        writer.close()
+        await asyncio.wait_for(broke_off.wait(), 5)
+    assert [record.message for record in caplog.records if "ASGI" in record.message] == []
+
+
 async def test_production_offers_no_way_to_break_off() -> None:
     offered: list[Any] = []
 

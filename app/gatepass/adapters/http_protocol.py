@@ -100,6 +100,8 @@ class BreakableHttpProtocol(HttpProtocol):
 
     def _break_off(self, cycle: RequestResponseCycle) -> None:
         """Reset the connection; once an answer has begun, end it where it is, so that its beginning arrives."""
+        if cycle.disconnected or self.transport.is_closing():
+            return  # the caller was first
         cycle.disconnected = True
         if cycle.response_started:
             self.transport.close()
