@@ -13,6 +13,7 @@ import re
 from collections.abc import Awaitable, Callable
 from ipaddress import ip_address
 from typing import Annotated, TypeVar, cast
+from uuid import UUID
 
 import structlog
 from fastapi import Depends, Request
@@ -21,12 +22,13 @@ from starlette.requests import ClientDisconnect
 
 from gatepass.adapters.clock import Clock, SystemClock
 from gatepass.adapters.database import Database
-from gatepass.adapters.hot import HotRotations
+from gatepass.adapters.hot import Hot
 from gatepass.adapters.keyring import Keyring
 from gatepass.adapters.known_apps import KnownApps
 from gatepass.adapters.revocation_feed import RevocationFeed
-from gatepass.core import dpop, rotation, sessions
-from gatepass.core.access_tokens import Signer
+from gatepass.core import access_tokens, dpop, rotation, sessions
+from gatepass.core.access_tokens import Bearer, Signer
+from gatepass.core.api_keys import App
 from gatepass.core.errors import DpopRefused, InputRefused, Refusal, Unavailable
 from gatepass.core.mint import Mint
 from gatepass.core.sessions import Audience, Grant
@@ -54,7 +56,7 @@ class Runtime:
         self.keyring = Keyring(self.read, self.transact, self.clock)
         self.revocations = RevocationFeed(self.read, self.keyring, self.policy, self.clock)
         self.apps = KnownApps(self.read)
-        self.hot = HotRotations(self.database)
+        self.hot = Hot(self.database)
         self.outbox_waits = asyncio.Event()
         self._proxies = settings.proxies()
 
@@ -92,6 +94,21 @@ class Runtime:
             return grant
         return await self.transact(lambda unit: rotation.rotate(unit, presented, audience, proof=proof), caller=caller)
 
+    async def bearer(self, presented: str | None, app: App, *, caller: Caller = NOBODY) -> Bearer:
+        """As `access_tokens.authenticate`, the look at the session shared with whoever else looks right now.
+
+        Raises as `access_tokens.authenticate`.
+        """
+        now = self.clock.now()
+        claims = access_tokens.verified_app_claims(self.secret, self.policy, presented, app, now)
+        found = await self.hot.look(access_tokens.session_named_in(claims))
+        if found is None:
+            return await self.read(lambda unit: access_tokens.authenticate(unit, presented, app), caller=caller)
+        bearer = access_tokens.judge(claims, found, app.audience, now)
+        if bearer.proves_receipt:
+            await self._note_receipts([(bearer.session.id, bearer.session.generation)], caller)
+        return bearer
+
     async def _run(self, work: Work[T], caller: Caller, *, writes: bool) -> T:
         unit: Unit | None = None
 
@@ -116,18 +133,17 @@ class Runtime:
                 if unit.nudges_outbox:
                     self.outbox_waits.set()
                 if unit.receipts:
-                    await self._note_receipts(unit)
+                    await self._note_receipts(unit.receipts, caller)
 
-    async def _note_receipts(self, unit: Unit) -> None:
+    async def _note_receipts(self, receipts: list[tuple[UUID, int]], caller: Caller) -> None:
         """Write receipts in a short transaction of their own; a request never fails for want of one."""
-        receipts = unit.receipts
 
         async def note(own: Unit) -> None:
             for session_id, generation in receipts:
                 await sessions.note_receipt(own, session_id, generation)
 
         try:
-            await self.transact(note, caller=unit.caller)
+            await self.transact(note, caller=caller)
         except Unavailable as error:
             log.warning("receipt_not_written", reason=str(error))
         except Exception:
@@ -185,7 +201,12 @@ def runtime_of(request: Request) -> Runtime:
     return cast(Runtime, request.app.state.runtime)
 
 
-InRuntime = Annotated[Runtime, Depends(runtime_of)]
+async def _runtime(request: Request) -> Runtime:
+    """The same as a dependency: a plain function would be sent through the thread pool."""
+    return runtime_of(request)
+
+
+InRuntime = Annotated[Runtime, Depends(_runtime)]
 
 
 class PayloadTooLarge(Refusal):

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import asyncpg
 
-from gatepass.adapters.hot import HotRotations
+from gatepass.adapters.hot import Hot
 from gatepass.core import api_keys, refresh_tokens, rotation, sessions
 from gatepass.core.rotation import Ask
 from gatepass.core.unit import Unit
@@ -78,7 +78,7 @@ async def test_a_hot_rotation_is_one_round_trip(postgres_url: str) -> None:
     async with serve(postgres_url) as server:
         phone = await server.sign_in()
         await phone.refresh()
-        (connection,) = server.runtime.hot._advance._idle  # type: ignore[attr-defined]
+        (connection,) = server.runtime.hot._driver._idle  # type: ignore[attr-defined]
         seen: list[str] = []
         connection.add_query_logger(lambda record: seen.append(record.query))
         await phone.refresh()
@@ -100,7 +100,7 @@ async def test_a_connection_lost_under_it_costs_nobody_a_session(postgres_url: s
 
 async def test_closing_finishes_what_is_under_way(server: Server) -> None:
     phone = await server.sign_in()
-    hot = HotRotations(server.runtime.database)
+    hot = Hot(server.runtime.database)
     rotating = asyncio.create_task(hot.rotate(ask_of(server, phone)))
     await asyncio.sleep(0)
     await hot.close()

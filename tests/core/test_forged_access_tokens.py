@@ -116,9 +116,9 @@ async def test_what_expired_long_ago_is_expired(life: Life, exp: int) -> None:
     assert await outcome(life, signed(life, exp=exp)) is AccessTokenExpired
 
 
-async def test_a_life_of_ages_under_our_own_key_is_only_long(life: Life) -> None:
-    """No number in a token can break the arithmetic."""
-    assert await outcome(life, signed(life, exp=10**300)) is None
+async def test_a_life_of_ages_under_our_own_key_is_refused(life: Life) -> None:
+    """No number in a token can break the arithmetic, and nothing lives longer than its kind."""
+    assert await outcome(life, signed(life, exp=10**300)) is AccessTokenInvalid
 
 
 async def test_a_token_dies_with_the_second_its_exp_names(life: Life) -> None:

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import bindparam, select
 
 from gatepass.core import dpop, jws
 from gatepass.core.api_keys import App
@@ -26,7 +26,7 @@ from gatepass.core.errors import (
 from gatepass.core.mint import Mint
 from gatepass.core.schema import MINUTE, SECOND
 from gatepass.core.server_secret import ServerSecret
-from gatepass.core.sessions import Grant, Session, Surface, sessions
+from gatepass.core.sessions import Audience, Grant, Session, Surface, sessions
 from gatepass.core.sessions import of as session_of
 from gatepass.core.signing_keys import SigningKey
 from gatepass.core.teams import Team
@@ -42,7 +42,8 @@ TEAM_TOKEN_LIFE = 10 * MINUTE
 _PURPOSE = "elixir-access-token"
 TEST_CLAIM = "gatepass_test"
 """Marks what test mode signed. Its key ids begin with `test-` too, so that no other verifier even finds the key."""
-_SESSION_CLAIMS = {"iss": str, "aud": str, "sub": str, "sid": str, "gen": int, "iat": int, "exp": int}
+_SESSION_CLAIMS: dict[str, type] = {"iss": str, "aud": str, "sub": str, "sid": str, "gen": int, "iat": int, "exp": int}
+_ELIXIR_CLAIMS: dict[str, type] = {**_SESSION_CLAIMS, "_id": str}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,11 @@ class Bearer:
     session: Session
     user: User
     claims: dict[str, Any]
+
+    @property
+    def proves_receipt(self) -> bool:
+        """Whether this token is the first sign that the live generation has arrived."""
+        return self.session.receipt_at is None and self.claims["gen"] == self.session.generation
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,24 +150,29 @@ async def authenticate(unit: Unit, presented: str | None, app: App, *, even_expi
     *even_expired* lets sign-out end a session whose token has just run out (contract elixir, D9).
     Raises AccessTokenInvalid, AccessTokenExpired, AccessTokenDead, UserBanned.
     """
-    keys = {_kid(key, unit.policy.test_mode): key for key in unit.secret.team_keys(_PURPOSE, app.team.id.bytes)}
+    claims = verified_app_claims(unit.secret, unit.policy, presented, app, unit.now, even_expired=even_expired)
+    return _noted(unit, judge(claims, await _found(unit, claims), app.audience, unit.now))
+
+
+def verified_app_claims(
+    secret: ServerSecret, policy: Policy, presented: str | None, app: App, now: int, *, even_expired: bool = False
+) -> dict[str, Any]:
+    """The claims of an Elixir access token, signature and times checked, its session not looked at yet.
+
+    Raises AccessTokenInvalid, AccessTokenExpired.
+    """
+    keys = {_kid(key, policy.test_mode): key for key in secret.team_keys(_PURPOSE, app.team.id.bytes)}
     try:
-        claims = jws.verify(presented, keys, algorithm="HS512", typ="JWT", claims={**_SESSION_CLAIMS, "_id": str})
+        claims = jws.verify(presented, keys, algorithm="HS512", typ="JWT", claims=_ELIXIR_CLAIMS)
     except jws.NotOurs as error:
         raise AccessTokenInvalid(str(error)) from error
-    _see_that_modes_agree(unit.policy, claims)
+    _see_that_modes_agree(policy, claims)
     if claims["iss"] != str(app.team.id) or claims["aud"] != _game(app.environment.value):
         raise AccessTokenInvalid("issued for another team or environment")
-    _see_that_it_is_dated(claims, unit.policy.elixir_access_ttl, unit.now)
-    if claims["exp"] * SECOND <= unit.now and not even_expired:
+    _see_that_it_is_dated(claims, policy.elixir_access_ttl, now)
+    if claims["exp"] * SECOND <= now and not even_expired:
         raise AccessTokenExpired("past its life")
-    return await _bearer(
-        unit,
-        claims,
-        sessions.c.surface == Surface.ELIXIR.value,
-        sessions.c.team_id == app.team.id,
-        sessions.c.environment == app.environment.value,
-    )
+    return claims
 
 
 def verified_user_claims(policy: Policy, presented: str | None, keys: dict[str, Any], now: int) -> dict[str, Any]:
@@ -203,8 +214,8 @@ async def inspect(unit: Unit, presented: str | None, keys: dict[str, Any], *, te
     Raises AccessTokenInvalid, AccessTokenExpired, AccessTokenDead, UserBanned.
     """
     claims = verified_user_claims(unit.policy, presented, keys, unit.now)
-    within = [sessions.c.team_id == team_id] if team_id is not None else []
-    return await _bearer(unit, claims, sessions.c.surface == Surface.JUNCTION.value, *within)
+    audience = Audience(Surface.JUNCTION, team_id)
+    return _noted(unit, judge(claims, await _found(unit, claims), audience, unit.now))
 
 
 def team_named_by(policy: Policy, presented: str | None, keys: dict[str, Any], now: int) -> UUID:
@@ -230,35 +241,64 @@ def _see_that_it_is_dated(claims: dict[str, Any], ttl: int, now: int) -> None:
         raise AccessTokenInvalid("dated as none of ours")
 
 
-async def _bearer(unit: Unit, claims: dict[str, Any], *within: ColumnElement[bool]) -> Bearer:
-    """The open session and living user that verified *claims* name; notes the receipt of their generation."""
-    try:
-        session_id, user_id = UUID(claims["sid"]), UUID(claims["sub"])
-    except ValueError as error:
-        raise AccessTokenInvalid("sid or sub is no id") from error
-    row = (
-        await unit.db.execute(
-            select(
-                *(column.label(f"session__{column.name}") for column in sessions.c),
-                *(column.label(f"user__{column.name}") for column in users.c),
-            )
-            .join_from(sessions, users, users.c.id == sessions.c.user_id)
-            .where(sessions.c.id == session_id, *within)
-        )
-    ).one_or_none()
-    if row is None:
+def judge(claims: dict[str, Any], found: tuple[Session, User] | None, audience: Audience, now: int) -> Bearer:
+    """Whether the session and user that verified *claims* name are there for this caller, open and living.
+
+    Raises AccessTokenInvalid, AccessTokenDead, UserBanned.
+    """
+    if found is None:
         raise AccessTokenDead("no such session, or its user was purged")
-    session = session_of({name: row._mapping[f"session__{name}"] for name in Session.__slots__})
-    user = user_of({name: row._mapping[f"user__{name}"] for name in User.__slots__})
-    if user.id != user_id or user.deleted_at is not None:
+    session, user = found
+    if not audience.holds(session):
+        raise AccessTokenDead("a session of another team, environment or surface")
+    if str(user.id) != claims["sub"].lower():
+        raise AccessTokenInvalid("sub is not whose session it is")
+    if user.deleted_at is not None:
         raise AccessTokenDead("no such user")
     if user.is_banned:
         raise UserBanned(user.ban_reason or "")
-    if not session.is_open(unit.now):
+    if not session.is_open(now):
         raise AccessTokenDead(f"session ended: {session.end_cause or 'expired'}")
-    if session.receipt_at is None and claims["gen"] == session.generation:
-        unit.receipts.append((session.id, session.generation))
     return Bearer(session, user, claims)
+
+
+def session_named_in(claims: dict[str, Any]) -> UUID:
+    """The session that verified *claims* name. Raises AccessTokenInvalid."""
+    try:
+        return UUID(claims["sid"])
+    except ValueError as error:
+        raise AccessTokenInvalid("sid is no id") from error
+
+
+async def _found(unit: Unit, claims: dict[str, Any]) -> tuple[Session, User] | None:
+    """The session that *claims* name, with its user."""
+    row = (await unit.db.execute(LOOK, {"session_id": session_named_in(claims)})).one_or_none()
+    return None if row is None else found_in(tuple(row))
+
+
+LOOK_AT = select(*sessions.c, *(column.label(f"user__{column.name}") for column in users.c)).join_from(
+    sessions, users, users.c.id == sessions.c.user_id
+)
+"""Sessions and their users, every column, in the order of the tables."""
+LOOK = LOOK_AT.where(sessions.c.id == bindparam("session_id"))
+_SESSION_COLUMNS = tuple(column.name for column in sessions.c)
+_USER_COLUMNS = tuple(column.name for column in users.c)
+
+
+def found_in(row: tuple[Any, ...]) -> tuple[Session, User]:
+    """The session and user in a row of `LOOK`."""
+    size = len(_SESSION_COLUMNS)
+    return (
+        session_of(dict(zip(_SESSION_COLUMNS, row[:size], strict=True))),
+        user_of(dict(zip(_USER_COLUMNS, row[size:], strict=True))),
+    )
+
+
+def _noted(unit: Unit, bearer: Bearer) -> Bearer:
+    """The same, its generation's receipt noted after this transaction."""
+    if bearer.proves_receipt:
+        unit.receipts.append((bearer.session.id, bearer.session.generation))
+    return bearer
 
 
 def _see_that_modes_agree(policy: Policy, claims: dict[str, Any]) -> None:

@@ -153,6 +153,14 @@ class Audience:
     environment: str | None = None
     region: str = ""
 
+    def holds(self, session: Session) -> bool:
+        """Whether *session* is within reach."""
+        return (
+            session.surface is self.surface
+            and self.team_id in (None, session.team_id)
+            and self.environment in (None, session.environment)
+        )
+
     def covers(self) -> list[ColumnElement[bool]]:
         """The same, as conditions on sessions."""
         conditions = [sessions.c.surface == self.surface.value]

@@ -172,7 +172,8 @@ async def scan_qr(call: InCall) -> Response:
 @router.get("/v2/userinfo", **documented(wire.UserInfo, bearer=True))
 async def userinfo(call: InCall) -> Response:
     """The profile behind an access token; how a backend validates one (S1)."""
-    return wire.success(wire.UserInfo.of(await call.read(call.bearer)))
+    app = await call.runtime.apps.named_by(call.key)
+    return wire.success(wire.UserInfo.of(await call.runtime.bearer(call.token, app, caller=call.caller)))
 
 
 @router.get(
