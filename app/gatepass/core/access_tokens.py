@@ -23,6 +23,7 @@ from gatepass.core.errors import (
     AccessTokenInvalid,
     UserBanned,
 )
+from gatepass.core.ids import find_id
 from gatepass.core.mint import Mint
 from gatepass.core.schema import MINUTE, SECOND
 from gatepass.core.server_secret import ServerSecret
@@ -251,10 +252,8 @@ def judge(claims: dict[str, Any], found: tuple[Session, User] | None, audience: 
     session, user = found
     if not audience.holds(session):
         raise AccessTokenDead("a session of another team, environment or surface")
-    if str(user.id) != claims["sub"].lower():
-        raise AccessTokenInvalid("sub is not whose session it is")
-    if user.deleted_at is not None:
-        raise AccessTokenDead("no such user")
+    if str(user.id) != claims["sub"] or user.deleted_at is not None:
+        raise AccessTokenDead("no such user") if find_id(claims["sub"]) else AccessTokenInvalid("sub is no id")
     if user.is_banned:
         raise UserBanned(user.ban_reason or "")
     if not session.is_open(now):
