@@ -10,7 +10,6 @@ import pytest
 from dialects import OK, Dialect, Elixir, Junction, Outcome, row_of
 
 from gatepass.adapters.database import Database
-from gatepass.adapters.hot import HotRotations
 from harness import Server
 from postgres import free_port
 
@@ -21,7 +20,7 @@ async def out_of_reach(server: Server) -> AsyncIterator[None]:
     runtime = server.runtime
     reachable = runtime.database, runtime.hot
     nowhere = Database(f"postgresql://127.0.0.1:{free_port()}/nowhere")
-    runtime.database, runtime.hot = nowhere, HotRotations(nowhere)
+    runtime.database, runtime.hot = nowhere, type(runtime.hot)(nowhere)
     server.clock.advance(seconds=2)
     try:
         yield
