@@ -14,12 +14,14 @@ import typer
 
 from gatepass import __version__
 from gatepass.cli.options import AsJson
-from gatepass.cli.output import Failure, examples
+from gatepass.cli.output import Failure, examples, note
 
 if TYPE_CHECKING:
     from gatepass.cli.dev_data import DevData
 
-EXAMPLES = examples("gatepass dev", "gatepass dev --port 0 --memory --ready-file /tmp/gatepass.json")
+EXAMPLES = examples(
+    "gatepass dev", "gatepass dev --lan", "gatepass dev --port 0 --memory --ready-file /tmp/gatepass.json"
+)
 
 
 def dev(
@@ -31,6 +33,15 @@ def dev(
         bool, typer.Option("--memory", help="Keep nothing: all data goes when the server stops.")
     ] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget the data of earlier starts first.")] = False,
+    lan: Annotated[
+        bool, typer.Option("--lan", help="Let devices on this host's private network in, and no others.")
+    ] = False,
+    container: Annotated[
+        bool, typer.Option("--container", help="Listen on every address of a container, for its neighbours.")
+    ] = False,
+    chaos: Annotated[
+        bool, typer.Option("--chaos", help="Lose a few per cent of the answers, after the commit.")
+    ] = False,
     ready_file: Annotated[
         Path | None, typer.Option("--ready-file", help="Write URL and keys there, as JSON, once the server answers.")
     ] = None,
@@ -39,38 +50,76 @@ def dev(
     """Start a development server: no configuration, one team with keys, codes shown, this host only."""
     if memory and data_dir is not None:
         raise Failure("--memory keeps no data and --data-dir keeps it", "give one of the two", code=2)
+    if lan and container:
+        raise Failure("--lan is for devices and --container for containers", "give one of the two", code=2)
     from gatepass.cli import running
 
     running.stop_politely()
-    bound = running.listen("127.0.0.1", port)
+    bound = running.listen(_host(lan=lan, container=container), port)
     with _directory(data_dir, memory=memory) as directory:
         from gatepass.cli.dev_data import held
 
         with held(directory, fresh=fresh):
-            _serve(directory, bound, ready_file, kept=not memory, as_json=as_json)
+            _serve(
+                directory,
+                bound,
+                ready_file,
+                kept=not memory,
+                as_json=as_json,
+                lan=lan,
+                container=container,
+                chaos=chaos,
+            )
 
 
-def _serve(directory: Path, bound: socket.socket, ready_file: Path | None, *, kept: bool, as_json: bool) -> None:
+def _host(*, lan: bool, container: bool) -> str:
+    """The one address to listen on. Test mode is never for strangers. Raises Failure."""
+    from gatepass.cli import nearby
+    from gatepass.settings import environment
+
+    if lan:
+        return nearby.lan_address(nearby.own_addresses())
+    if container:
+        nearby.refuse_far(environment().get("GATEPASS_PUBLIC_URL", "http://127.0.0.1"))
+        return "0.0.0.0"  # noqa: S104 - a container's own addresses, which only its neighbours reach
+    return "127.0.0.1"
+
+
+def _serve(
+    directory: Path,
+    bound: socket.socket,
+    ready_file: Path | None,
+    *,
+    kept: bool,
+    as_json: bool,
+    lan: bool,
+    container: bool,
+    chaos: bool,
+) -> None:
     import asyncio
     import logging
 
     from gatepass.adapters import logs
-    from gatepass.cli import running
+    from gatepass.cli import nearby, running
     from gatepass.cli.dev_data import DevData
     from gatepass.cli.files import write_private
-    from gatepass.cli.loopback import LoopbackOnly
+    from gatepass.cli.loopback import OwnNamesOnly
     from gatepass.core.mint import Mint
     from gatepass.main import create_app
+    from gatepass.surfaces import testing
 
-    port = bound.getsockname()[1]
     data = DevData.load_or_make(directory, Mint())
-    settings = data.settings(port)
+    url = running.url(bound)
+    settings = data.settings(url)
     logs.configure(settings.log_format)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     asyncio.run(_prepare(data))
-    app = logs.AccessLog(LoopbackOnly(create_app(settings), settings.public_url))
+    server = create_app(settings)
+    if chaos:
+        server.state.traffic.order_everywhere(testing.CHAOS)
+    app = logs.AccessLog(OwnNamesOnly(server, url, settings.public_url, neighbours=container))
     ready = {
-        "url": f"http://127.0.0.1:{port}",
+        "url": settings.public_url if container else url,
         "pid": os.getpid(),
         "team_id": data.team_id,
         "secret_key": data.secret_key,
@@ -81,13 +130,17 @@ def _serve(directory: Path, bound: socket.socket, ready_file: Path | None, *, ke
     }
 
     async def announce() -> None:
-        if not await running.answers(port):
+        if not await running.answers(bound):
             raise Failure("the server started and is not ready", f"gatepass dev --fresh, or look into {directory}")
         if ready_file is not None:
             write_private(ready_file, json.dumps(ready) + "\n")
         print(json.dumps(ready) if as_json else _welcome(ready, directory if kept else None), flush=True)
+        if lan and not as_json:
+            print(nearby.guidance(url), flush=True)
+        if chaos:
+            note(f"CHAOS: {testing.CHAOS.probability:.0%} of all answers are lost after their commit. That is --chaos.")
 
-    running.run(running.config(app), bound, ready=announce)
+    running.run(running.config(app, test_mode=True), bound, ready=announce)
 
 
 async def _prepare(data: DevData) -> None:

@@ -85,12 +85,12 @@ class DevData:
         write_private(directory / SECRETS, json.dumps(kept, indent=2) + "\n")
         return made
 
-    def settings(self, port: int = 8000) -> Settings:
+    def settings(self, url: str = "http://127.0.0.1:8000") -> Settings:
         """The settings of a dev server: its own database and secrets, relaxed limits, and what the environment sets."""
         variables = environment()
         misspelt(variables)
         given = {name.removeprefix(PREFIX).lower() for name in variables}
-        defaults = {"public_url": f"http://127.0.0.1:{port}", **RELAXED}
+        defaults = {"public_url": url, **RELAXED}
         return Settings(
             **{
                 **{name: value for name, value in defaults.items() if name not in given},

@@ -1,7 +1,8 @@
 """A development server answers to its own names only.
 
 It shows codes and hands out keys, so a web page must not reach it through a name that it points at 127.0.0.1 (DNS
-rebinding). The Android emulators' names for the host's loopback are its own names too.
+rebinding). The Android emulators' names for the host's loopback are its own names too. In a container, its neighbours
+call it by names and addresses that it cannot know; none of them is one that a stranger's page could have.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from urllib.parse import urlsplit
 import structlog
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from gatepass.cli.nearby import is_near
 from gatepass.core.errors import NotFound
 from gatepass.main import SURFACES
 
@@ -21,12 +23,15 @@ EMULATORS = frozenset({"10.0.2.2", "10.0.3.2"})
 """What Android's emulator and Genymotion call the host's 127.0.0.1."""
 
 
-class LoopbackOnly:
-    """Refuses requests for other hosts, in the words of the surface they were meant for."""
+class OwnNamesOnly:
+    """Refuses requests for hosts other than the loopback's and those of *urls*, in the words of the surface they were
+    meant for. With *neighbours* every name that only means something nearby is its own.
+    """
 
-    def __init__(self, app: ASGIApp, public_url: str) -> None:
+    def __init__(self, app: ASGIApp, *urls: str, neighbours: bool = False) -> None:
         self.app = app
-        self._own = EMULATORS | {urlsplit(public_url).hostname or ""}
+        self._own = EMULATORS | {urlsplit(url).hostname or "" for url in urls}
+        self._neighbours = neighbours
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and not self._is_own(_host(scope)):
@@ -39,6 +44,8 @@ class LoopbackOnly:
     def _is_own(self, host: str) -> bool:
         if host in self._own or host == "localhost" or host.endswith(".localhost"):
             return True
+        if self._neighbours:
+            return is_near(host)
         try:
             return ip_address(host).is_loopback
         except ValueError:

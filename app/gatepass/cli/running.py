@@ -9,14 +9,18 @@ import sys
 from collections.abc import Awaitable, Callable
 from contextlib import closing
 from typing import Any
+from urllib.parse import urlsplit
 
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
+from gatepass.adapters.http_protocol import BreakableHttpProtocol, HttpProtocol
 from gatepass.cli.output import Failure
 
 GRACE = 10
 """Seconds for requests under way when the server is told to stop."""
+TEST_GRACE = 1
+"""The same in test mode, where requests may hang on purpose."""
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -41,19 +45,23 @@ def listen(host: str, port: int) -> socket.socket:
     return bound
 
 
-def config(app: Any, *, workers: int = 1, factory: bool = False) -> uvicorn.Config:
-    """uvicorn as Gatepass runs it: it believes no proxy headers (wiring does, of trusted proxies) and hides its name."""
+def config(app: Any, *, workers: int = 1, factory: bool = False, test_mode: bool = False) -> uvicorn.Config:
+    """uvicorn as Gatepass runs it: it believes no proxy headers (wiring does, of trusted proxies) and hides its name.
+
+    In *test_mode* the application may break connections off, and dates its answers itself, by the clock of their world.
+    """
     return uvicorn.Config(
         app,
         factory=factory,
         workers=workers,
-        http="httptools",
+        http=BreakableHttpProtocol if test_mode else HttpProtocol,
         loop="uvloop",
         proxy_headers=False,
         server_header=False,
+        date_header=not test_mode,
         access_log=False,
         log_config=None,
-        timeout_graceful_shutdown=GRACE,
+        timeout_graceful_shutdown=TEST_GRACE if test_mode else GRACE,
     )
 
 
@@ -104,11 +112,20 @@ def stop_politely() -> None:
         signal.signal(number, lambda *_: sys.exit(0))
 
 
-async def answers(port: int) -> bool:
-    """Whether the server on *port* of the loopback interface says that it is ready, asked over a real connection."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+def url(bound: socket.socket) -> str:
+    """Where *bound* is reached from this host."""
+    host, port = bound.getsockname()[:2]
+    if host == "0.0.0.0":  # noqa: S104 - asked, not bound
+        host = "127.0.0.1"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+async def answers(bound: socket.socket) -> bool:
+    """Whether the server behind *bound* says that it is ready, asked over a real connection."""
+    asked = urlsplit(url(bound))
+    reader, writer = await asyncio.open_connection(asked.hostname, asked.port)
     try:
-        writer.write(f"GET /readyz HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n".encode())
+        writer.write(f"GET /readyz HTTP/1.1\r\nHost: {asked.netloc}\r\nConnection: close\r\n\r\n".encode())
         await writer.drain()
         return b" 200 " in await reader.readline()
     finally:

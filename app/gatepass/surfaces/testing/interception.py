@@ -137,7 +137,9 @@ class Interception:
         """*status* as the surface of *path* would spell it, in the words of its nearest refusal where it has no such."""
         spelled = [self._spell(f"{path}/", refusal) for refusal in _refusals(status, retry_after or 1)]
         response = next((each for each in spelled if each.status_code == status), spelled[0])
-        body = json.dumps(_restated(json.loads(bytes(response.body)), response.status_code, status), separators=(",", ":"))
+        body = json.dumps(
+            _restated(json.loads(bytes(response.body)), response.status_code, status), separators=(",", ":")
+        )
         if retry_after is not None:
             response.headers["retry-after"] = str(retry_after)
         response.headers["content-length"] = str(len(body.encode()))

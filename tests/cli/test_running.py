@@ -1,0 +1,11 @@
+"""How uvicorn is run."""
+
+from __future__ import annotations
+
+from gatepass.adapters.http_protocol import BreakableHttpProtocol, HttpProtocol
+from gatepass.cli import running
+
+
+def test_every_server_watches_the_clock_and_only_test_mode_breaks_off() -> None:
+    assert running.config("gatepass.main:from_environment", workers=2, factory=True).http is HttpProtocol
+    assert running.config("gatepass.main:from_environment", test_mode=True).http is BreakableHttpProtocol
