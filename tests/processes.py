@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 
 from harness import NO_LIMITS, SECRET
+from leaks import WATCH
 from postgres import free_port
 
 START_LIMIT = 90.0
@@ -74,6 +75,7 @@ def running(count: int, database_url: str, directory: Path, **settings: object) 
         processes = []
         for number, port in enumerate(ports):
             process = _start(directory, directory / f"server-{number}.log", port, environment)
+            stack.callback(WATCH.read, process.log)
             stack.callback(process.stop)
             processes.append(process)
         for process in processes:
@@ -83,6 +85,7 @@ def running(count: int, database_url: str, directory: Path, **settings: object) 
 
 def _start(directory: Path, log: Path, port: int, environment: dict[str, str]) -> Process:
     arguments = ["--factory", "gatepass.main:from_environment", "--port", str(port), "--no-access-log"]
+    arguments += ["--timeout-keep-alive", "75"]  # a busy machine pauses for more than the default 5 s between two calls
     with log.open("wb") as output:
         popen = subprocess.Popen(
             [sys.executable, "-m", "uvicorn", *arguments],
