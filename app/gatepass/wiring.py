@@ -22,7 +22,7 @@ from starlette.requests import ClientDisconnect
 
 from gatepass.adapters.clock import Clock, SystemClock
 from gatepass.adapters.database import Database
-from gatepass.adapters.hot import Hot
+from gatepass.adapters.hot import Hot, Receipt
 from gatepass.adapters.keyring import Keyring
 from gatepass.adapters.known_apps import KnownApps
 from gatepass.adapters.revocation_feed import RevocationFeed
@@ -136,14 +136,19 @@ class Runtime:
                     await self._note_receipts(unit.receipts, caller)
 
     async def _note_receipts(self, receipts: list[tuple[UUID, int]], caller: Caller) -> None:
-        """Write receipts in a short transaction of their own; a request never fails for want of one."""
+        """Write receipts in a transaction of their own; a request never fails for want of one."""
 
         async def note(own: Unit) -> None:
             for session_id, generation in receipts:
                 await sessions.note_receipt(own, session_id, generation)
 
         try:
-            await self.transact(note, caller=caller)
+            noted = [
+                await self.hot.note(Receipt(session_id, generation, self.clock.now(), caller.sdk))
+                for session_id, generation in receipts
+            ]
+            if not all(noted):
+                await self.transact(note, caller=caller)
         except Unavailable as error:
             log.warning("receipt_not_written", reason=str(error))
         except Exception:

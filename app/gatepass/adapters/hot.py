@@ -1,4 +1,4 @@
-"""The hot statements: many rotations, or many look-ups, in one statement and one commit.
+"""The hot statements: many rotations, look-ups or receipts in one statement and one commit.
 
 Rotating and verifying is what this server does all day, so their fast paths skip the pool, the transaction and the query
 builder: the compare-and-set of core/rotation.py and the look-up of core/access_tokens.py go to the driver itself, in
@@ -16,9 +16,10 @@ import asyncio
 import json
 import sqlite3
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
@@ -43,11 +44,22 @@ A = TypeVar("A")
 G = TypeVar("G")
 
 
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A generation known to have arrived at *now* (ms), by which SDK where it says."""
+
+    session_id: UUID
+    generation: int
+    now: int
+    sdk: str
+
+
 class _Driver(Protocol):
     """What a database does for many at once: the answers by session; what is not among them has none."""
 
     async def rotate(self, asks: Sequence[Ask]) -> Mapping[UUID, Grant]: ...
     async def look(self, session_ids: Sequence[UUID]) -> Mapping[UUID, Found]: ...
+    async def note(self, receipts: Sequence[Receipt]) -> Mapping[UUID, bool]: ...
     async def close(self) -> None: ...
 
 
@@ -58,6 +70,7 @@ class Hot:
         self._driver: _Driver = _Sqlite(database) if database.is_sqlite else _Postgres(database)
         lanes = 1 if database.is_sqlite else LANES
         self._rotations: _Batches[Ask, Grant] = _Batches(self._driver.rotate, lanes)
+        self._receipts: _Batches[Receipt, bool] = _Batches(self._driver.note, lanes, shares=True)
         self._looks: _Batches[UUID, Found] = _Batches(self._driver.look, lanes, shares=True)
 
     async def rotate(self, ask: Ask) -> Grant | None:
@@ -68,9 +81,14 @@ class Hot:
         """A session and its user as they are now; None where the long way should look."""
         return await self._looks.put(session_id, session_id)
 
+    async def note(self, receipt: Receipt) -> bool:
+        """As `sessions.note_receipt`, committed; False where the long way should write it."""
+        return await self._receipts.put(receipt.session_id, receipt) or False
+
     async def close(self) -> None:
         """Finish what is under way and let go of the connections."""
         await self._rotations.finish()
+        await self._receipts.finish()
         await self._looks.finish()
         await self._driver.close()
 
@@ -172,6 +190,16 @@ class _Postgres:
         rows = await self._fetch(_POSTGRES_LOOK, session_ids)
         return {row[0]: access_tokens.found_in(tuple(row)) for row in rows}
 
+    async def note(self, receipts: Sequence[Receipt]) -> Mapping[UUID, bool]:
+        await self._fetch(
+            _POSTGRES_NOTE,
+            [receipt.session_id for receipt in receipts],
+            [receipt.generation for receipt in receipts],
+            [receipt.now for receipt in receipts],
+            [receipt.sdk or None for receipt in receipts],
+        )
+        return {receipt.session_id: True for receipt in receipts}
+
     async def _fetch(self, statement: str, *arguments: object) -> list[Any]:
         """One round trip on a connection of our own; one that fails is thrown away."""
         connection = self._idle.pop() if self._idle else await self._connect()
@@ -225,6 +253,10 @@ class _Sqlite:
     async def look(self, session_ids: Sequence[UUID]) -> Mapping[UUID, Found]:
         return await self._reader.run(_look_all, session_ids)
 
+    async def note(self, receipts: Sequence[Receipt]) -> Mapping[UUID, bool]:
+        async with self._database.writing():
+            return await self._writer.run(_note_all, receipts)
+
     async def close(self) -> None:
         self._writer.close()
         self._reader.close()
@@ -262,8 +294,7 @@ class _Thread:
 
 def _rotate_all(connection: sqlite3.Connection, asks: Sequence[Ask]) -> Mapping[UUID, Grant]:
     granted = {}
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    with _transaction(connection):
         for ask in asks:
             audience = ask.audience
             row = connection.execute(
@@ -281,12 +312,35 @@ def _rotate_all(connection: sqlite3.Connection, asks: Sequence[Ask]) -> Mapping[
             if row is not None:
                 roles = json.loads(row[8]) if row[8] else ()
                 granted[ask.session_id] = _grant(row, ask.session_id, UUID(row[2]), UUID(row[3]), roles, ask.now)
+    return granted
+
+
+def _note_all(connection: sqlite3.Connection, receipts: Sequence[Receipt]) -> Mapping[UUID, bool]:
+    with _transaction(connection):
+        for receipt in receipts:
+            connection.execute(
+                _SQLITE_NOTE,
+                {
+                    "id": receipt.session_id.hex,
+                    "generation": receipt.generation,
+                    "now": receipt.now,
+                    "sdk": receipt.sdk or None,
+                },
+            )
+    return {receipt.session_id: True for receipt in receipts}
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """All of the block, committed; or none of it."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
         connection.execute("COMMIT")
     except BaseException:
         with suppress(sqlite3.Error):
             connection.execute("ROLLBACK")
         raise
-    return granted
 
 
 def _look_all(connection: sqlite3.Connection, session_ids: Sequence[UUID]) -> Mapping[UUID, Found]:
@@ -345,6 +399,15 @@ RETURNING id, generation, user_id, team_id, environment, surface,
        (SELECT t.region FROM teams t WHERE t.id = sessions.team_id) AS region,
        (SELECT u.email FROM users u WHERE u.id = sessions.user_id) AS email,
        (SELECT u.roles FROM users u WHERE u.id = sessions.user_id) AS roles
+"""
+_POSTGRES_NOTE = """
+UPDATE sessions AS s SET receipt_at = r.now, last_seen_at = r.now, sdk = COALESCE(r.sdk, s.sdk)
+  FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[]) AS r(id, generation, now, sdk)
+ WHERE s.id = r.id AND s.generation = r.generation AND s.receipt_at IS NULL AND s.ended_at IS NULL
+"""
+_SQLITE_NOTE = """
+UPDATE sessions SET receipt_at = :now, last_seen_at = :now, sdk = COALESCE(:sdk, sdk)
+ WHERE id = :id AND generation = :generation AND receipt_at IS NULL AND ended_at IS NULL
 """
 _POSTGRES_LOOK = str(
     access_tokens.LOOK_AT.where(sessions.c.id == any_(bindparam("ids", type_=postgresql.ARRAY(Uuid)))).compile(
