@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -24,13 +24,16 @@ from gatepass.adapters.mail.mime import Sender
 from gatepass.adapters.mail.smtp import SmtpPostman, SmtpServer
 from gatepass.adapters.mail.to_inbox import InboxPostman
 from gatepass.adapters.worker import Worker
+from gatepass.adapters.worlds import Worlds, WorldWorker
 from gatepass.core import signing_keys
+from gatepass.core import worlds as core_worlds
 from gatepass.core.errors import InputRefused, NotFound, Refusal, Unavailable
 from gatepass.core.mint import Mint
 from gatepass.core.server_secret import SealBroken
+from gatepass.core.signing_keys import Ring
 from gatepass.fast_lane import FastLaneApp
 from gatepass.settings import Settings, load
-from gatepass.surfaces import admin, docs, elixir, health, identity_toolkit, junction, oauth
+from gatepass.surfaces import admin, docs, elixir, health, identity_toolkit, junction, oauth, testing
 from gatepass.wiring import Fault, MethodNotAllowed, PayloadTooLarge, Runtime
 
 log = structlog.get_logger("gatepass")
@@ -38,6 +41,7 @@ log = structlog.get_logger("gatepass")
 SURFACES: tuple[tuple[str, Callable[[Refusal], Response]], ...] = (
     ("/sdk/", elixir.spell),
     ("/admin/", admin.spell),
+    ("/_test/", testing.spell),
     ("/identitytoolkit.googleapis.com/", identity_toolkit.spell),
     ("/securetoken.googleapis.com/", identity_toolkit.spell),
     ("/v1/accounts:", identity_toolkit.spell),
@@ -74,16 +78,19 @@ def create_app(
     worker: bool = True,
 ) -> FastAPI:
     """The whole server as one ASGI application. Its lifespan starts the worker and closes the database."""
-    runtime = Runtime(settings, clock=clock, mint=mint)
-    postman = postman or _postman(settings, runtime)
+    worlds = Worlds(clock, mint) if settings.test_mode else None
+    runtime = Runtime(settings, clock=worlds.clock if worlds else clock, mint=worlds.mint if worlds else mint)
+    postman = postman or _postman(settings, runtime, worlds)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         try:
             if runtime.secret.is_changing:
                 await _reseal(runtime)
+            if worlds:
+                await _begin_test_mode(runtime)
             if worker:
-                async with Worker(runtime.transact, postman, runtime.outbox_waits).running():
+                async with _worker(runtime, postman, worlds).running():
                     yield
             else:
                 yield
@@ -92,7 +99,7 @@ def create_app(
             await runtime.close()
 
     app = FastLaneApp(
-        lanes=FAST_LANE,
+        lanes={} if worlds else FAST_LANE,
         spell=_spell,
         title="Gatepass",
         version=__version__,
@@ -113,7 +120,23 @@ def create_app(
     app.add_middleware(TokenByKey)
     app.add_middleware(EitherSlash)
     _describe(app)
+    if worlds:
+        testing.mount(app, runtime, worlds, _in_words_of)
     return app
+
+
+async def _begin_test_mode(runtime: Runtime) -> None:
+    """Drop the seeded worlds of an earlier process, whose chance went with it, and make the server's signing key in its
+    own time and by its own chance, not in the first world that wants it.
+    """
+    await runtime.transact(partial(core_worlds.drop_all, seeded_only=True))
+    await runtime.keyring.signer(Ring.ACCESS)
+
+
+def _worker(runtime: Runtime, postman: Postman, worlds: Worlds | None) -> Worker:
+    if worlds is None:
+        return Worker(runtime.transact, postman, runtime.outbox_waits)
+    return WorldWorker(runtime.transact, postman, runtime.outbox_waits, worlds)
 
 
 async def _reseal(runtime: Runtime) -> None:
@@ -125,10 +148,15 @@ async def _reseal(runtime: Runtime) -> None:
         log.warning("signing_keys_not_resealed", reason=type(error).__name__)
 
 
-def _postman(settings: Settings, runtime: Runtime) -> Postman:
+def _postman(settings: Settings, runtime: Runtime, worlds: Worlds | None) -> Postman:
     """Where mail goes: to the SMTP server that the settings name, else to the inbox."""
     if settings.smtp_url is None:
-        return InboxPostman(runtime.transact, code_in_subject=settings.code_in_subject, prints_codes=settings.test_mode)
+        return InboxPostman(
+            runtime.transact,
+            code_in_subject=settings.code_in_subject,
+            prints_codes=settings.test_mode,
+            arrived=worlds.arrivals.announce if worlds else lambda _: None,
+        )
     return SmtpPostman(
         SmtpServer.parse(settings.smtp_url.get_secret_value()),
         Sender.parse(settings.mail_from),
@@ -149,7 +177,10 @@ async def _spell(request: Request, error: Exception) -> Response:
             method=request.method,
             route=getattr(request.scope.get("route"), "path", None),
         )
-    path = f"{request.scope['path']}/"
+    return _in_words_of(f"{request.scope['path']}/", refusal)
+
+
+def _in_words_of(path: str, refusal: Refusal) -> Response:
     return next(spell for prefix, spell in SURFACES if path.startswith(prefix))(refusal)
 
 

@@ -116,6 +116,9 @@ class Arrivals:
     def __init__(self) -> None:
         self._next: WeakValueDictionary[UUID, asyncio.Event] = WeakValueDictionary()
 
+    def __len__(self) -> int:
+        return len(self._next)
+
     def next_of(self, team_id: UUID) -> asyncio.Event:
         """Set as soon as a mail arrives from now on; take it before looking into the inbox."""
         event = self._next.get(team_id)

@@ -12,7 +12,7 @@ import httpx
 from backend import EXCHANGE, LOCAL_TOKEN, MobileApp
 from gatepass.adapters.clock import ManualClock
 from gatepass.adapters.worlds import Worlds, WorldWorker
-from harness import ADMIN_TOKEN, LOGIN, REFRESH, USERINFO, VERIFY, Phone, Server, serve
+from harness import ADMIN_TOKEN, LOGIN, VERIFY, Phone, Server, serve
 
 ADMIN = {"authorization": f"Bearer {ADMIN_TOKEN}"}
 
@@ -137,12 +137,9 @@ class Plane:
 
 
 @asynccontextmanager
-async def test_mode(database_url: str, **given: Any) -> AsyncIterator[Plane]:
+async def in_test_mode(database_url: str, **given: Any) -> AsyncIterator[Plane]:
     """A server in test mode."""
     async with serve(database_url, test_mode=True, **given) as server:
         plane = Plane(server)
         yield plane
         assert (await plane.call("POST", "/reset")).status_code == 204
-
-
-__all__ = ["ADMIN", "REFRESH", "USERINFO", "Plane", "World", "test_mode"]
