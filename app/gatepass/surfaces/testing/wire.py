@@ -6,12 +6,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, EmailStr, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from gatepass.core.api_keys import Environment
 from gatepass.core.sessions import Cause, Surface
 from gatepass.core.worlds import NewWorld
 
+Mailbox = Annotated[str, Field(max_length=254, examples=["ada@example.com"])]
+"""The core decides what is an address."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 _LATEST = datetime(2200, 1, 1, tzinfo=UTC)
@@ -79,7 +81,7 @@ class Restore(Body):
 class MintUser(Body):
     """An account in any state. *banned* may say why."""
 
-    email: EmailStr | None = None
+    email: Mailbox | None = None
     client_user_id: str | None = Field(None, min_length=1, max_length=512)
     nickname: str | None = Field(None, min_length=1, max_length=64)
     test_user: bool = False
@@ -91,7 +93,7 @@ class _OfUser(Body):
     """What belongs to a user: a living one by id, the one of that mailbox, made if need be, or a new one."""
 
     user_id: UUID | None = None
-    email: EmailStr | None = None
+    email: Mailbox | None = None
 
 
 class MintSession(_OfUser):
