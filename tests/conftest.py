@@ -14,6 +14,8 @@ from harness import Lending, Server
 from postgres import Cluster, cluster
 from reports import pytest_report_to_serializable  # noqa: F401 -- a hook
 
+pytest_plugins = ["leaks"]
+
 
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
