@@ -57,7 +57,7 @@ _GRANTED = (
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One compare-and-set as a value, so that many can share a statement (adapters/hot.py). Instants in ms."""
+    """One compare-and-set as a value, so that many can share a statement (adapters/hot/). Instants in ms."""
 
     session_id: UUID
     generation: int

@@ -1,0 +1,59 @@
+"""The hot statements: many rotations, look-ups or receipts in one statement and one commit.
+
+Rotating and verifying is what this server does all day, so their fast paths skip the pool, the transaction and the query
+builder: the compare-and-set of core/rotation.py and the look-up of core/access_tokens.py go to the driver itself, in
+autocommit, one round trip. Requests that arrive while a statement is under way share the next one. Nothing waits for
+company: an idle lane starts at once with whoever is there.
+
+This is the second place that may commit, and the only other one. Each caller is answered for itself, after the commit
+that holds its rotation; whoever the statement did not match goes the long way, through the table of core/rotation.py. So
+does everyone when the statement fails: rotating again is safe by that table's second row, and looking again always is.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from gatepass.adapters.database import Database
+from gatepass.adapters.hot.batches import Batches
+from gatepass.adapters.hot.driver import Driver, Found, Receipt
+from gatepass.adapters.hot.postgres import Postgres
+from gatepass.adapters.hot.sqlite import Sqlite
+from gatepass.core.rotation import Ask
+from gatepass.core.sessions import Grant
+
+LANES = 2
+"""Statements of one kind under way at once (PostgreSQL); SQLite has one writer and one reader here."""
+
+
+class Hot:
+    """Batches rotations and look-ups onto the database behind *database*."""
+
+    def __init__(self, database: Database) -> None:
+        self._driver: Driver = Sqlite(database) if database.is_sqlite else Postgres(database)
+        lanes = 1 if database.is_sqlite else LANES
+        self._rotations: Batches[Ask, Grant] = Batches(self._driver.rotate, lanes)
+        self._receipts: Batches[Receipt, bool] = Batches(self._driver.note, lanes, shares=True)
+        self._looks: Batches[UUID, Found] = Batches(self._driver.look, lanes, shares=True)
+
+    async def rotate(self, ask: Ask) -> Grant | None:
+        """The next generation's grant, committed; None for whatever needs the long way. Raises nothing of the database."""
+        return await self._rotations.put(ask.session_id, ask)
+
+    async def look(self, session_id: UUID) -> Found | None:
+        """A session and its user as they are now; None where the long way should look."""
+        return await self._looks.put(session_id, session_id)
+
+    async def note(self, receipt: Receipt) -> bool:
+        """As `sessions.note_receipt`, committed; False where the long way should write it."""
+        return await self._receipts.put(receipt.session_id, receipt) or False
+
+    async def close(self) -> None:
+        """Finish what is under way and let go of the connections."""
+        await self._rotations.finish()
+        await self._receipts.finish()
+        await self._looks.finish()
+        await self._driver.close()
+
+
+__all__ = ["Hot", "Receipt"]

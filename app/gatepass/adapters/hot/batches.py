@@ -1,0 +1,92 @@
+"""Requests of one kind, gathered while others are under way."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+import asyncpg
+
+MOST_AT_ONCE = 64
+"""Requests in one statement."""
+FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, sqlite3.Error, OSError, TimeoutError)
+
+A = TypeVar("A")
+G = TypeVar("G")
+
+
+class Batches(Generic[A, G]):
+    """Gathers requests and has *serve* answer many at once, by session.
+
+    Of several requests for one session in a batch the first is served; where the kind *shares*, its answer is everyone's.
+    """
+
+    def __init__(
+        self, serve: Callable[[Sequence[A]], Awaitable[Mapping[UUID, G]]], lanes: int, *, shares: bool = False
+    ) -> None:
+        self._serve = serve
+        self._shares = shares
+        self._free_lanes = lanes
+        self._lanes: set[asyncio.Task[None]] = set()
+        self._waiting: deque[tuple[UUID, A, asyncio.Future[G | None]]] = deque()
+
+    async def put(self, session_id: UUID, ask: A) -> G | None:
+        """Wait for the answer to *ask*; None when the statement had none, or failed."""
+        answer: asyncio.Future[G | None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((session_id, ask, answer))
+        if self._free_lanes:
+            self._free_lanes -= 1
+            lane = asyncio.create_task(self._drive())
+            self._lanes.add(lane)
+            lane.add_done_callback(self._lanes.discard)
+        return await answer
+
+    async def _drive(self) -> None:
+        """Serve whoever waits, batch after batch, until nobody does."""
+        try:
+            while self._waiting:
+                await self._serve_batch(self._take())
+        finally:
+            self._free_lanes += 1
+
+    def _take(self) -> dict[UUID, tuple[A, list[asyncio.Future[G | None]]]]:
+        """The next batch: one request per session, ordered by session so that two batches never lock crosswise."""
+        batch: dict[UUID, tuple[A, list[asyncio.Future[G | None]]]] = {}
+        while self._waiting and len(batch) < MOST_AT_ONCE:
+            session_id, ask, answer = self._waiting.popleft()
+            if session_id not in batch:
+                batch[session_id] = ask, [answer]
+            elif self._shares:
+                batch[session_id][1].append(answer)
+            else:
+                _settle(answer, None)  # a parallel use of one token: the long way finds the first one's successor
+        return dict(sorted(batch.items(), key=_by_session)) if len(batch) > 1 else batch
+
+    async def _serve_batch(self, batch: dict[UUID, tuple[A, list[asyncio.Future[G | None]]]]) -> None:
+        answers: Mapping[UUID, G] = {}
+        try:
+            with suppress(*FAILURES):
+                answers = await self._serve([ask for ask, _ in batch.values()])
+        finally:
+            for session_id, (_, waiting) in batch.items():
+                for answer in waiting:
+                    _settle(answer, answers.get(session_id))
+
+    async def finish(self) -> None:
+        """Until nothing is under way."""
+        while self._lanes:
+            await asyncio.wait(self._lanes)
+
+
+def _by_session(item: tuple[UUID, Any]) -> int:
+    return item[0].int
+
+
+def _settle(answer: asyncio.Future[Any], result: Any) -> None:
+    if not answer.done():
+        answer.set_result(result)
