@@ -93,4 +93,4 @@ async def wait_for_requests(
 @router.get("/requests/unmatched")
 async def list_unmatched(traffic: InTraffic) -> list[Unmatched]:
     """The calls that no route took or no world sent, oldest first, with the routes that they may have meant."""
-    return [one for one in traffic.unmatched.select() if isinstance(one, Unmatched)]
+    return traffic.missed()

@@ -75,8 +75,17 @@ class Traffic:
         if party.world is not None:
             self.journal(party.world).note(recorded)
         if (why := self._missed(call, recorded.status)) is not None:
-            near = self.routes.near(call.method, call.path) if call.route is None else []
-            self.unmatched.note(Unmatched(**dict(recorded), why=why, near=near))
+            self.unmatched.note(Unmatched(**dict(recorded), why=why, near=[]))
+
+    def missed(self) -> list[Unmatched]:
+        """The calls that no route took or no world sent. What is near a route that is none is only sought here."""
+        return [
+            one
+            if one.why == "of no known world"
+            else one.model_copy(update={"near": self.routes.near(one.method, one.path)})
+            for one in self.unmatched.select()
+            if isinstance(one, Unmatched)
+        ]
 
     def _missed(self, call: Call, status: int | None) -> str | None:
         if call.route is None:
