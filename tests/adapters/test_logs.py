@@ -97,7 +97,9 @@ def test_a_value_named_like_a_secret_is_removed(lines: Any, name: str) -> None:
     assert "482193" not in json.dumps(line)
 
 
-@pytest.mark.parametrize("name", ["key_id", "code_length", "status_code", "token_kind", "token_type", "qr_id", "route", "error"])
+@pytest.mark.parametrize(
+    "name", ["key_id", "code_length", "status_code", "token_kind", "token_type", "qr_id", "route", "error"]
+)
 def test_a_value_that_merely_talks_about_secrets_stays(lines: Any, name: str) -> None:
     structlog.get_logger().info("code 482193 for ada@example.com", **{name: "6"})
     (line,) = lines()

@@ -22,8 +22,8 @@ _WORD_OF_OURS = re.compile(r"[A-Z]+(_[A-Z]+)*|[a-z]+(_[a-z]+)*")
 
 class Recorded(BaseModel):
     """One call. *path* is the route's template, or the path with its values left out where no route took it; *at* and
-    *took* in ms, by the server's own clock; *status* null where the answer never began to leave. *generation* tells the
-    tokens of a session apart without telling them.
+    *took* in ms, by the server's own clock; *status* is the server's, also where a *fault* lost its answer. *generation*
+    tells the tokens of a session apart without telling them.
     """
 
     id: int
@@ -32,7 +32,7 @@ class Recorded(BaseModel):
     method: str
     path: str
     query: dict[str, Any]
-    status: int | None
+    status: int
     fault: str | None
     user: UUID | None
     session: UUID | None

@@ -87,10 +87,10 @@ class Traffic:
             if isinstance(one, Unmatched)
         ]
 
-    def _missed(self, call: Call, status: int | None) -> str | None:
+    def _missed(self, call: Call, status: int) -> str | None:
         if call.route is None:
             return "no such method" if status == 405 else "no such route"
-        return "of no known world" if call.party.world is None and status is not None and status >= 400 else None
+        return "of no known world" if call.party.world is None and status >= 400 else None
 
 
 def traffic_of(request: Request) -> Traffic:
