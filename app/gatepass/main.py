@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import cache, partial
@@ -273,7 +274,10 @@ def from_environment() -> ASGIApp:
     if reasons := unfit(settings):
         raise ValueError("; ".join(reasons))
     logs.configure(settings.log_format)
-    return logs.AccessLog(create_app(settings))
+    app = logs.AccessLog(create_app(settings))
+    gc.collect()
+    gc.freeze()  # what was imported lives as long as the process: no collection need look at it again
+    return app
 
 
 def unfit(settings: Settings) -> list[str]:

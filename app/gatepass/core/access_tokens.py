@@ -110,6 +110,7 @@ class Signer:
             "sub": str(grant.user_id),
             "sid": str(grant.session_id),
             "gen": grant.generation,
+            "client_id": str(grant.team_id),
             "team_id": str(grant.team_id),
             "region": grant.region,
             "environment": grant.environment,

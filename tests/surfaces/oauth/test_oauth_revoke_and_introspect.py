@@ -103,6 +103,7 @@ async def test_a_living_access_token_tells_its_claims(backend: Backend) -> None:
         "aud": "junction-api",
         "sub": app.user_id,
         "sid": str(session.id),
+        "client_id": str(backend.team.id),
         "team_id": str(backend.team.id),
         "gen": 0,
         "region": "eu",

@@ -67,6 +67,7 @@ class Introspected(BaseModel):
 
     active: bool
     scope: str | None = None
+    client_id: str | None = None
     token_type: str | None = None
     sub: str | None = None
     sid: str | None = None
