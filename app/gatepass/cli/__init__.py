@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from gatepass import __version__
-from gatepass.cli import dev, init, keys, migrate, serve, sessions, signing_keys, teams, users
+from gatepass.cli import dev, env, exec, inbox, init, keys, migrate, serve, sessions, signing_keys, teams, users
 from gatepass.cli.output import Failure, examples
 
 app = typer.Typer(
@@ -25,6 +25,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("dev", epilog=dev.EXAMPLES)(dev.dev)
+app.command(
+    "exec",
+    epilog=exec.EXAMPLES,
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+)(exec.exec_)
+app.command("env", epilog=env.EXAMPLES)(env.env)
+app.command("inbox", epilog=inbox.EXAMPLES)(inbox.inbox)
 app.command("serve", epilog=serve.EXAMPLES)(serve.serve)
 app.command("init", epilog=init.EXAMPLES)(init.init)
 for group in (migrate, teams, keys, users, sessions, signing_keys):

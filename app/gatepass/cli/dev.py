@@ -102,12 +102,14 @@ def _serve(
     from gatepass.adapters import logs
     from gatepass.cli import nearby, running
     from gatepass.cli.dev_data import DevData
+    from gatepass.cli.facts import RUNNING
     from gatepass.cli.files import write_private
     from gatepass.cli.loopback import OwnNamesOnly
     from gatepass.core.mint import Mint
     from gatepass.main import create_app
     from gatepass.surfaces import testing
 
+    (directory / RUNNING).unlink(missing_ok=True)
     data = DevData.load_or_make(directory, Mint())
     url = running.url(bound)
     settings = data.settings(url)
@@ -132,8 +134,8 @@ def _serve(
     async def announce() -> None:
         if not await running.answers(bound):
             raise Failure("the server started and is not ready", f"gatepass dev --fresh, or look into {directory}")
-        if ready_file is not None:
-            write_private(ready_file, json.dumps(ready) + "\n")
+        for path in filter(None, (directory / RUNNING, ready_file)):
+            write_private(path, json.dumps(ready) + "\n")
         print(json.dumps(ready) if as_json else _welcome(ready, directory if kept else None), flush=True)
         if lan and not as_json:
             print(nearby.guidance(url), flush=True)
