@@ -89,16 +89,20 @@ async def record(
 ) -> None:
     """Append one event to the unit's transaction."""
     await unit.db.execute(
-        insert(audit_events).values(
-            id=unit.mint.uuid7(unit.now),
-            at=unit.now,
-            event=event.value,
-            team_id=team_id,
-            user_id=user_id,
-            session_id=session_id,
-            detail=detail or {},
-        )
+        _APPEND,
+        {
+            "id": unit.mint.uuid7(unit.now),
+            "at": unit.now,
+            "event": event.value,
+            "team_id": team_id,
+            "user_id": user_id,
+            "session_id": session_id,
+            "detail": detail or {},
+        },
     )
+
+
+_APPEND = insert(audit_events)
 
 
 async def list_events(

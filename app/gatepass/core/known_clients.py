@@ -7,13 +7,25 @@ tells nobody who signed in from where.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Column, LargeBinary, Named, Table, TypedColumns, select
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Insert,
+    LargeBinary,
+    Named,
+    Table,
+    TypedColumns,
+    bindparam,
+    exists,
+    select,
+)
 
 from gatepass.core.addresses import Address
-from gatepass.core.schema import DAY, metadata, upsert
+from gatepass.core.schema import DAY, metadata, upsert_in
 
 if TYPE_CHECKING:
     from gatepass.core.unit import Unit
@@ -35,17 +47,30 @@ def _digest(unit: Unit, team_id: UUID, address: Address) -> bytes:
 
 async def is_known(unit: Unit, team_id: UUID, address: Address) -> bool:
     """Whether the caller's address signed this account in within the last 90 days."""
-    found = await unit.db.scalar(
-        select(known_clients.c.seen_at).where(
-            known_clients.c.digest == _digest(unit, team_id, address), known_clients.c.seen_at > unit.now - MEMORY
-        )
-    )
-    return found is not None
+    return bool(await unit.db.scalar(_IS_KNOWN, given(unit, team_id, address)))
+
+
+KNOWN = exists().where(
+    known_clients.c.digest == bindparam("client_digest"), known_clients.c.seen_at > bindparam("client_seen_after")
+)
+"""The same inside somebody else's statement; `given` are its parameters."""
+_IS_KNOWN = select(KNOWN)
+
+
+def given(unit: Unit, team_id: UUID, address: Address) -> dict[str, Any]:
+    return {"client_digest": _digest(unit, team_id, address), "client_seen_after": unit.now - MEMORY}
 
 
 async def remember(unit: Unit, team_id: UUID, address: Address) -> None:
     """The caller's address has just signed this account in."""
-    insert = upsert(unit.db, known_clients).values(digest=_digest(unit, team_id, address), seen_at=unit.now)
     await unit.db.execute(
-        insert.on_conflict_do_update(index_elements=[known_clients.c.digest], set_={"seen_at": unit.now})
+        _remember(unit.db.dialect.name), {"digest": _digest(unit, team_id, address), "seen_at": unit.now}
+    )
+
+
+@cache
+def _remember(dialect: str) -> Insert:
+    insert = upsert_in(dialect, known_clients)
+    return insert.on_conflict_do_update(
+        index_elements=[known_clients.c.digest], set_={"seen_at": insert.excluded.seen_at}
     )

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
     BigInteger,
@@ -21,14 +22,18 @@ from sqlalchemy import (
     Table,
     TypedColumns,
     and_,
+    bindparam,
     case,
+    cast,
     or_,
     select,
+    union_all,
     update,
 )
+from sqlalchemy.sql.dml import ReturningInsert
 
 from gatepass.core.errors import TooManyRequests
-from gatepass.core.schema import DAY, HOUR, MINUTE, SECOND, metadata, upsert
+from gatepass.core.schema import DAY, HOUR, MINUTE, SECOND, metadata, upsert_in
 
 if TYPE_CHECKING:
     from gatepass.core.unit import Unit
@@ -108,19 +113,10 @@ async def spend(unit: Unit, *budgets: Budget) -> None:
     wanted = sorted(key for budget in budgets for key in budget.keys(unit))
     if not wanted:
         return
-    insert = upsert(unit.db, limits).values(
-        [{"key": key, "spent": 1, "ceiling": rate.count, "resets_at": unit.now + rate.period} for key, rate in wanted]
-    )
-    lapsed = or_(limits.c.resets_at <= unit.now, limits.c.resets_at > insert.excluded.resets_at + CLOCK_SPREAD)
-    insert = insert.on_conflict_do_update(
-        index_elements=[limits.c.key],
-        set_={
-            "spent": case((lapsed, 1), else_=limits.c.spent + 1),
-            "resets_at": case((lapsed, insert.excluded.resets_at), else_=limits.c.resets_at),
-        },
-        where=or_(lapsed, limits.c.spent < insert.excluded.ceiling),
-    )
-    granted = {row.key for row in await unit.db.execute(insert.returning(limits.c.key))}
+    given: dict[str, Any] = {"now": unit.now}
+    for number, (key, rate) in enumerate(wanted):
+        given |= {f"key_{number}": key, f"ceiling_{number}": rate.count, f"end_{number}": unit.now + rate.period}
+    granted = set((await unit.db.scalars(_spend(unit.db.dialect.name, len(wanted)), given)).all())
     refused = [key for key, _ in wanted if key not in granted]
     if refused:
         resets_at = (await unit.db.scalars(select(limits.c.resets_at).where(limits.c.key.in_(refused)))).all()
@@ -128,13 +124,43 @@ async def spend(unit: Unit, *budgets: Budget) -> None:
         raise TooManyRequests(max(1, -(-wait // SECOND)), ", ".join(budget.name for budget in budgets))
 
 
+@cache
+def _spend(dialect: str, many: int) -> ReturningInsert[bytes]:
+    """Raise *many* rows where there is room, and tell which.
+
+    The rows come from a SELECT, because SQLAlchemy compiles an INSERT of several VALUES anew each time.
+    """
+    wanted = union_all(
+        *(
+            select(
+                cast(bindparam(f"key_{number}"), LargeBinary),
+                1,
+                bindparam(f"ceiling_{number}", type_=Integer),
+                bindparam(f"end_{number}", type_=BigInteger),
+            )
+            for number in range(many)
+        )
+    )
+    insert = upsert_in(dialect, limits).from_select(["key", "spent", "ceiling", "resets_at"], wanted)
+    lapsed = or_(limits.c.resets_at <= bindparam("now"), limits.c.resets_at > insert.excluded.resets_at + CLOCK_SPREAD)
+    return insert.on_conflict_do_update(
+        index_elements=[limits.c.key],
+        set_={
+            "spent": case((lapsed, 1), else_=limits.c.spent + 1),
+            "resets_at": case((lapsed, insert.excluded.resets_at), else_=limits.c.resets_at),
+        },
+        where=or_(lapsed, limits.c.spent < insert.excluded.ceiling),
+    ).returning(limits.c.key)
+
+
 async def refund(unit: Unit, *budgets: Budget) -> None:
     """Give back what `spend` took in this same transaction."""
     keys = [key for budget in budgets for key, _ in budget.keys(unit)]
     if keys:
-        await unit.db.execute(
-            update(limits).where(limits.c.key.in_(keys), limits.c.spent > 0).values(spent=limits.c.spent - 1)
-        )
+        await unit.db.execute(_REFUND, {"keys": keys})
+
+
+_REFUND = update(limits).where(limits.c.key.in_(bindparam("keys")), limits.c.spent > 0).values(spent=limits.c.spent - 1)
 
 
 async def exhausted(unit: Unit, budget: Budget) -> int:

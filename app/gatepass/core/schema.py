@@ -31,4 +31,9 @@ metadata = MetaData(
 
 def upsert(db: AsyncConnection, table: Table[Any]) -> postgresql.Insert | sqlite.Insert:
     """An INSERT that knows ON CONFLICT, in the words of the database behind *db*."""
-    return postgresql.insert(table) if db.dialect.name == "postgresql" else sqlite.insert(table)
+    return upsert_in(db.dialect.name, table)
+
+
+def upsert_in(dialect: str, table: Table[Any]) -> postgresql.Insert | sqlite.Insert:
+    """The same for a statement that is made once per *dialect* and kept."""
+    return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
