@@ -13,7 +13,21 @@ from typing import Annotated
 import typer
 
 from gatepass import __version__
-from gatepass.cli import dev, env, exec, inbox, init, keys, migrate, serve, sessions, signing_keys, teams, users
+from gatepass.cli import (
+    check_client,
+    dev,
+    env,
+    exec,
+    inbox,
+    init,
+    keys,
+    migrate,
+    serve,
+    sessions,
+    signing_keys,
+    teams,
+    users,
+)
 from gatepass.cli.output import Failure, examples
 
 app = typer.Typer(
@@ -34,6 +48,7 @@ app.command("env", epilog=env.EXAMPLES)(env.env)
 app.command("inbox", epilog=inbox.EXAMPLES)(inbox.inbox)
 app.command("serve", epilog=serve.EXAMPLES)(serve.serve)
 app.command("init", epilog=init.EXAMPLES)(init.init)
+app.command("check-client", epilog=check_client.EXAMPLES)(check_client.check_client)
 for group in (migrate, teams, keys, users, sessions, signing_keys):
     app.add_typer(group.app)
 
