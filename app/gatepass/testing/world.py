@@ -76,7 +76,7 @@ class World:
         found = self._plane.call("GET", team, search=user, deleted=deleted)["users"]
         for one in found:
             if (one["email"] or "").lower() == user.lower():
-                return f"{team}/{one['user_id']}"
+                return f"{team}/{one['id']}"
         raise LookupError(f"no {'deleted ' * deleted}user {user} in this world")
 
     def snapshot(self) -> str:
