@@ -22,7 +22,7 @@ from life import Life, begin
 KEY = ["SELECT api_keys"]
 LIMIT = ["INSERT limits"]
 AUDIT = ["INSERT audit_events"]
-OPEN = ["SELECT users", "INSERT sessions", *AUDIT]
+OPEN = ["INSERT sessions", *AUDIT]
 
 COSTS: dict[str, list[str]] = {
     "api key": KEY,
@@ -31,18 +31,18 @@ COSTS: dict[str, list[str]] = {
     "rotate: lost answer": ["UPDATE sessions", "SELECT sessions", "UPDATE sessions", *AUDIT],
     "rotate: reuse": ["UPDATE sessions", "SELECT sessions", "UPDATE sessions", *AUDIT],
     "rotate: ended": ["UPDATE sessions", "SELECT sessions"],
-    "open": OPEN,
+    "open": ["SELECT users", *OPEN],
     "end": ["UPDATE sessions", *AUDIT],
     "bearer and its receipt, once per generation": ["SELECT sessions", "UPDATE sessions"],
     "bearer": ["SELECT sessions"],
-    "otp request": ["SELECT known_clients", *LIMIT, "SELECT users", "INSERT otp_transactions", "INSERT outbox"],
+    "otp request": ["SELECT users", *LIMIT, "INSERT otp_transactions", "INSERT outbox"],
     "otp verify": [
         "UPDATE otp_transactions",
         "SELECT known_clients",
         *LIMIT,
         "UPDATE limits",
         "UPDATE otp_transactions",
-        "UPDATE users",
+        "INSERT users",
         *OPEN,
         "INSERT known_clients",
     ],
@@ -52,7 +52,6 @@ COSTS: dict[str, list[str]] = {
         *LIMIT,
         "UPDATE limits",
         "UPDATE otp_transactions",
-        "UPDATE users",
         "INSERT users",
         *AUDIT,
         *OPEN,

@@ -11,6 +11,7 @@ import unicodedata
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
@@ -24,6 +25,7 @@ from sqlalchemy import (
     Table,
     TypedColumns,
     Uuid,
+    bindparam,
     insert,
     select,
     update,
@@ -91,28 +93,28 @@ async def request(unit: Unit, app: App, address: Address, *, locale: str = "en")
 
     Existing, unknown, banned and refused addresses run the same statements and get the same answer (contract, E1).
     """
-    await _spend_for_code(unit, app, address)
-    exists = await users.find_by_address(unit, app.team.id, address) is not None
-    may_sign_in = app.team.sign_up is SignUp.OPEN or (app.team.sign_up is SignUp.KNOWN and exists)
+    has_account = await _spend_for_code(unit, app, address)
+    may_sign_in = app.team.sign_up is SignUp.OPEN or (app.team.sign_up is SignUp.KNOWN and has_account)
     fixed = _review_code(unit, address) if may_sign_in else None
     code_length = app.team.code_length or unit.policy.code_length
     code = fixed or unit.mint.digits(code_length)
     transaction_id = unit.mint.uuid4()
     code_ttl = unit.policy.code_ttl
     await unit.db.execute(
-        insert(otp_transactions).values(
-            id=transaction_id,
-            team_id=app.team.id,
-            environment=app.environment.value,
-            email=address.typed,
-            digest=_digest(unit, transaction_id, code) if may_sign_in else unit.mint.bytes(32),
-            code_length=len(code),
-            attempts=0,
-            max_attempts=3 if len(code) == _SHORT_CODE else 5,
-            state=State.PENDING.value,
-            created_at=unit.now,
-            expires_at=unit.now + code_ttl,
-        )
+        _BEGIN,
+        {
+            "id": transaction_id,
+            "team_id": app.team.id,
+            "environment": app.environment.value,
+            "email": address.typed,
+            "digest": _digest(unit, transaction_id, code) if may_sign_in else unit.mint.bytes(32),
+            "code_length": len(code),
+            "attempts": 0,
+            "max_attempts": 3 if len(code) == _SHORT_CODE else 5,
+            "state": State.PENDING.value,
+            "created_at": unit.now,
+            "expires_at": unit.now + code_ttl,
+        },
     )
     await outbox.queue(
         unit,
@@ -133,10 +135,18 @@ async def request(unit: Unit, app: App, address: Address, *, locale: str = "en")
     return Requested(transaction_id, code if exposed else None)
 
 
-async def _spend_for_code(unit: Unit, app: App, address: Address) -> None:
-    """The budgets of contract elixir, section 7: a known client has its own, so a stranger delays only strangers."""
+_BEGIN = insert(otp_transactions)
+
+
+async def _spend_for_code(unit: Unit, app: App, address: Address) -> bool:
+    """The budgets of contract elixir, section 7: a known client has its own, so a stranger delays only strangers.
+
+    Returns whether the address has an account, which the same look tells. Raises TooManyRequests.
+    """
     rates = unit.policy.limits
-    subject = await _subject(unit, app, address)
+    given = known_clients.given(unit, app.team.id, address) | users.given(app.team.id, address)
+    known, has_account = (await unit.db.execute(_WHO_ASKS, given)).one()
+    subject = _subject(unit, app, address, known=known)
     client = f"{app.team.id}|{address.counted}|{unit.caller.address}"
     await limits.spend(
         unit,
@@ -144,10 +154,13 @@ async def _spend_for_code(unit: Unit, app: App, address: Address) -> None:
         Budget("codes_per_address", rates.codes_per_address, subject),
         Budget("codes_per_client_and_address", rates.codes_per_client_and_address, client),
     )
+    return has_account
 
 
-async def _subject(unit: Unit, app: App, address: Address) -> str:
-    known = await known_clients.is_known(unit, app.team.id, address)
+_WHO_ASKS = select(known_clients.KNOWN, users.HAS_ACCOUNT)
+
+
+def _subject(unit: Unit, app: App, address: Address, *, known: bool) -> str:
     return f"{app.team.id}|{address.counted}|{unit.caller.address if known else '*'}"
 
 
@@ -188,7 +201,8 @@ async def verify(unit: Unit, app: App, transaction: str, presented: str, *, devi
             await limits.spend(unit, per_client)
         raise refusal
     address = Address.parse(row.email, dotless=True)
-    subject = await _subject(unit, app, address)
+    known = await known_clients.is_known(unit, app.team.id, address)
+    subject = _subject(unit, app, address, known=known)
     budgets = (per_client, Budget("wrong_codes_per_address", rates.wrong_codes_per_address, subject))
     await limits.spend(unit, *budgets)
     if not unit.secret.verifies(_PURPOSE, transaction_id.bytes + code.encode(), row.digest):
@@ -200,47 +214,57 @@ async def verify(unit: Unit, app: App, transaction: str, presented: str, *, devi
     await limits.refund(unit, *budgets)
     await _close(unit, transaction_id, State.CONSUMED)
     user, new_account = await users.prove_address(unit, app.team.id, address)
-    grant = await sign_in.open_session(unit, user.id, app.audience, Proof.OTP, device=device)
+    grant = await sign_in.open_for(unit, user, app.audience, Proof.OTP, device=device)
     await known_clients.remember(unit, app.team.id, address)
     return Verified(grant, new_account)
 
 
 async def _take_guess(unit: Unit, app: App, transaction_id: UUID, code: str) -> Row[str, bytes, int, int] | None:
     """Reserve one guess, atomically; None when there is none to take."""
-    return (
-        await unit.db.execute(
-            update(otp_transactions)
-            .where(
-                otp_transactions.c.id == transaction_id,
-                otp_transactions.c.team_id == app.team.id,
-                otp_transactions.c.environment == app.environment.value,
-                otp_transactions.c.state == State.PENDING.value,
-                otp_transactions.c.attempts < otp_transactions.c.max_attempts,
-                otp_transactions.c.expires_at > unit.now,
-                otp_transactions.c.code_length == (len(code) if code.isascii() and code.isdigit() else -1),
-            )
-            .values(attempts=otp_transactions.c.attempts + 1)
-            .returning(
-                otp_transactions.c.email,
-                otp_transactions.c.digest,
-                otp_transactions.c.attempts,
-                otp_transactions.c.max_attempts,
-            )
-        )
-    ).one_or_none()
+    given = {
+        **_named(app, transaction_id),
+        "now": unit.now,
+        "digits": len(code) if code.isascii() and code.isdigit() else -1,
+    }
+    return (await unit.db.execute(_TAKE_GUESS, given)).one_or_none()
+
+
+_IS_NAMED = (
+    otp_transactions.c.id == bindparam("transaction_id"),
+    otp_transactions.c.team_id == bindparam("app_team_id"),
+    otp_transactions.c.environment == bindparam("app_environment"),
+)
+_IS_PENDING = otp_transactions.c.state == State.PENDING.value
+_TAKE_GUESS = (
+    update(otp_transactions)
+    .where(
+        *_IS_NAMED,
+        _IS_PENDING,
+        otp_transactions.c.attempts < otp_transactions.c.max_attempts,
+        otp_transactions.c.expires_at > bindparam("now"),
+        otp_transactions.c.code_length == bindparam("digits"),
+    )
+    .values(attempts=otp_transactions.c.attempts + 1)
+    .returning(
+        otp_transactions.c.email,
+        otp_transactions.c.digest,
+        otp_transactions.c.attempts,
+        otp_transactions.c.max_attempts,
+    )
+)
+
+
+def _named(app: App, transaction_id: UUID) -> dict[str, Any]:
+    return {
+        "transaction_id": transaction_id,
+        "app_team_id": app.team.id,
+        "app_environment": app.environment.value,
+    }
 
 
 async def _explain(unit: Unit, app: App, transaction_id: UUID) -> OtpUnknown | OtpExpired | OtpLocked | CodeMalformed:
     """Why there was no guess to take."""
-    row = (
-        await unit.db.execute(
-            select(otp_transactions.c.state, otp_transactions.c.expires_at).where(
-                otp_transactions.c.id == transaction_id,
-                otp_transactions.c.team_id == app.team.id,
-                otp_transactions.c.environment == app.environment.value,
-            )
-        )
-    ).one_or_none()
+    row = (await unit.db.execute(_LOOK, _named(app, transaction_id))).one_or_none()
     if row is None or row.state == State.CONSUMED:
         return OtpUnknown("no such transaction" if row is None else "used already")
     if row.state == State.LOCKED:
@@ -251,10 +275,16 @@ async def _explain(unit: Unit, app: App, transaction_id: UUID) -> OtpUnknown | O
     return CodeMalformed("not the right number of digits")
 
 
+_LOOK = select(otp_transactions.c.state, otp_transactions.c.expires_at).where(*_IS_NAMED)
+
+
 async def _close(unit: Unit, transaction_id: UUID, state: State) -> None:
     """Settle the transaction for good; a clock that jumps back reopens nothing."""
-    await unit.db.execute(
-        update(otp_transactions)
-        .where(otp_transactions.c.id == transaction_id, otp_transactions.c.state == State.PENDING.value)
-        .values(state=state.value)
-    )
+    await unit.db.execute(_CLOSE, {"transaction_id": transaction_id, "final": state.value})
+
+
+_CLOSE = (
+    update(otp_transactions)
+    .where(otp_transactions.c.id == bindparam("transaction_id"), _IS_PENDING)
+    .values(state=bindparam("final"))
+)

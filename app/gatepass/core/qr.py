@@ -176,7 +176,7 @@ async def _redeem(
     if not user.is_banned and not await _still_vouches(unit, row.issuer_id):
         raise refusal("the session that showed it has ended")
     proof = Proof(row.kind)
-    grant = await sign_in.open_session(unit, user.id, app.audience, proof, device=device, opened_by=row.issuer_id)
+    grant = await sign_in.open_for(unit, user, app.audience, proof, device=device, opened_by=row.issuer_id)
     await unit.db.execute(update(qr_codes).where(qr_codes.c.id == row.id).values(session_id=grant.session_id))
     return grant
 

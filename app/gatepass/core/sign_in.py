@@ -30,8 +30,23 @@ async def open_session(
     *opened_by* is the session that showed the QR value, *jkt* the key it is bound to. Raises UserBanned, NotFound.
     """
     assert audience.team_id is not None, "a session belongs to one team"
-    assert audience.environment is not None, "and to one environment of it"
     user = await users.lock(unit, audience.team_id, user_id)
+    return await open_for(unit, user, audience, proof, device=device, opened_by=opened_by, jkt=jkt)
+
+
+async def open_for(
+    unit: Unit,
+    user: users.User,
+    audience: Audience,
+    proof: Proof,
+    *,
+    device: Device = _NO_DEVICE,
+    opened_by: UUID | None = None,
+    jkt: str | None = None,
+) -> Grant:
+    """The same for a *user* whose row this transaction holds already. Raises UserBanned."""
+    assert audience.team_id is not None, "a session belongs to one team"
+    assert audience.environment is not None, "and to one environment of it"
     if user.is_banned:
         raise UserBanned(user.ban_reason or "")
     policy = unit.policy
@@ -60,7 +75,7 @@ async def open_session(
         device_id=device.id,
         sdk=unit.caller.sdk or None,
     )
-    await unit.db.execute(insert(sessions).values({name: getattr(session, name) for name in Session.__slots__}))
+    await unit.db.execute(_OPEN, {name: getattr(session, name) for name in Session.__slots__})
     await audit.record(
         unit,
         audit.Event.SESSION_OPENED,
@@ -70,6 +85,9 @@ async def open_session(
         detail={"proof": proof.value, "surface": session.surface.value},
     )
     return grant_of(unit, session, user, region=audience.region)
+
+
+_OPEN = insert(sessions)
 
 
 def grant_of(unit: Unit, session: Session, user: users.User, *, region: str) -> Grant:

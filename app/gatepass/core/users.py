@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -25,6 +26,8 @@ from sqlalchemy import (
     Table,
     TypedColumns,
     Uuid,
+    bindparam,
+    exists,
     func,
     or_,
     select,
@@ -33,12 +36,13 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.sql.dml import ReturningInsert
 
 from gatepass.core import accounts, audit, sessions
 from gatepass.core.addresses import Address
 from gatepass.core.errors import ClientUserIdTaken, Conflict, InputRefused, NotFound, UserDeleted
 from gatepass.core.ids import find_id
-from gatepass.core.schema import metadata, upsert
+from gatepass.core.schema import metadata, upsert_in
 from gatepass.core.unit import Unit
 
 DEFAULT_ROLES = ("GAMER",)
@@ -126,12 +130,12 @@ def of(row: Mapping[Any, Any]) -> User:
 
 async def find(unit: Unit, team_id: UUID, user_id: UUID) -> User | None:
     """The living user of that id in that team, or None."""
-    row = (
-        await unit.db.execute(
-            select(users).where(users.c.id == user_id, users.c.team_id == team_id, users.c.deleted_at.is_(None))
-        )
-    ).one_or_none()
+    row = (await unit.db.execute(_FIND_LIVING, {"user_id": user_id, "in_team": team_id})).one_or_none()
     return of(row._mapping) if row is not None else None
+
+
+_FIND = select(users).where(users.c.id == bindparam("user_id"), users.c.team_id == bindparam("in_team"))
+_FIND_LIVING = _FIND.where(users.c.deleted_at.is_(None))
 
 
 async def get(unit: Unit, team_id: UUID, user_id: UUID) -> User:
@@ -143,7 +147,7 @@ async def get(unit: Unit, team_id: UUID, user_id: UUID) -> User:
 
 async def get_undeleted(unit: Unit, team_id: UUID, user_id: UUID) -> User:
     """The living user of that id. Raises UserDeleted for one in its grace period, else NotFound."""
-    row = (await unit.db.execute(select(users).where(users.c.id == user_id, users.c.team_id == team_id))).one_or_none()
+    row = (await unit.db.execute(_FIND, {"user_id": user_id, "in_team": team_id})).one_or_none()
     if row is None:
         raise NotFound("user")
     if row.deleted_at is not None:
@@ -153,40 +157,49 @@ async def get_undeleted(unit: Unit, team_id: UUID, user_id: UUID) -> User:
 
 async def find_by_address(unit: Unit, team_id: UUID, address: Address) -> User | None:
     """The living user with that mailbox, or None."""
-    row = (
-        await unit.db.execute(
-            select(users).where(
-                users.c.team_id == team_id,
-                users.c.email_identity == address.identity,
-                users.c.deleted_at.is_(None),
-            )
-        )
-    ).one_or_none()
+    row = (await unit.db.execute(_FIND_BY_ADDRESS, given(team_id, address))).one_or_none()
     return of(row._mapping) if row is not None else None
+
+
+_GETS_MAIL_THERE = (
+    users.c.team_id == bindparam("in_team"),
+    users.c.email_identity == bindparam("mailbox"),
+    users.c.deleted_at.is_(None),
+)
+_FIND_BY_ADDRESS = select(users).where(*_GETS_MAIL_THERE)
+HAS_ACCOUNT = exists().where(*_GETS_MAIL_THERE)
+"""Whether there is one, inside somebody else's statement; `given` are its parameters."""
+
+
+def given(team_id: UUID, address: Address) -> dict[str, Any]:
+    return {"in_team": team_id, "mailbox": address.identity}
 
 
 async def prove_address(unit: Unit, team_id: UUID, address: Address) -> tuple[User, bool]:
     """The account of a mailbox that was just proven, made on first sight; True when this call made it.
 
-    Parallel first calls make one account: the insert yields to a row already there.
+    Parallel first calls make one account: the insert gives way to a living row already there. Either way the row is
+    held until the transaction ends.
     """
-    row = (
-        await unit.db.execute(
-            update(users)
-            .where(
-                users.c.team_id == team_id,
-                users.c.email_identity == address.identity,
-                users.c.deleted_at.is_(None),
-            )
-            .values(email_verified=True)
-            .returning(*users.c)
+    newcomer = _newcomer(unit, team_id, address=address, email_verified=True)
+    user = of((await unit.db.execute(_prove(unit.db.dialect.name), newcomer)).one()._mapping)
+    if user.id != newcomer["id"]:
+        return user, False
+    await audit.record(unit, audit.Event.USER_CREATED, team_id=team_id, user_id=user.id)
+    return user, True
+
+
+@cache
+def _prove(dialect: str) -> ReturningInsert[*tuple[Any, ...]]:
+    return (
+        upsert_in(dialect, users)
+        .on_conflict_do_update(
+            index_elements=[users.c.team_id, users.c.email_identity],
+            index_where=_LIVING,
+            set_={"email_verified": True},
         )
-    ).one_or_none()
-    if row is not None:
-        return of(row._mapping), False
-    if (user := await _insert(unit, team_id, address=address, email_verified=True)) is not None:
-        return user, True
-    return (await prove_address(unit, team_id, address))[0], False
+        .returning(*users.c)
+    )
 
 
 async def create(
@@ -207,7 +220,7 @@ async def create(
     accounts.check({"client_user_id": client_user_id, "nickname": nickname, **(profile or {})})
     if client_user_id is not None and find_id(client_user_id) is not None:
         await _see_that_it_is_free(unit, team_id, client_user_id)
-    user = await _insert(
+    newcomer = _newcomer(
         unit,
         team_id,
         address=address,
@@ -217,11 +230,18 @@ async def create(
         email_verified=email_verified,
         profile=_stamped(unit, profile or {}),
     )
-    if user is not None:
-        return user
+    row = (await unit.db.execute(_create(unit.db.dialect.name), newcomer)).one_or_none()
+    if row is not None:
+        await audit.record(unit, audit.Event.USER_CREATED, team_id=team_id, user_id=row.id)
+        return of(row._mapping)
     if client_user_id is not None and (taken := await find_by_client_user_id(unit, team_id, client_user_id)):
         raise ClientUserIdTaken(taken.id, taken.created_at)
     raise Conflict("a user with this address or id exists")
+
+
+@cache
+def _create(dialect: str) -> ReturningInsert[*tuple[Any, ...]]:
+    return upsert_in(dialect, users).on_conflict_do_nothing().returning(*users.c)
 
 
 def _stamped(unit: Unit, profile: Mapping[str, object]) -> dict[str, object]:
@@ -262,7 +282,7 @@ async def _see_that_it_is_free(unit: Unit, team_id: UUID, client_user_id: str, *
         raise ClientUserIdTaken(taken.id, taken.created_at)
 
 
-async def _insert(
+def _newcomer(
     unit: Unit,
     team_id: UUID,
     *,
@@ -272,32 +292,22 @@ async def _insert(
     nickname: str | None = None,
     email_verified: bool = False,
     profile: Mapping[str, object] | None = None,
-) -> User | None:
-    row = (
-        await unit.db.execute(
-            upsert(unit.db, users)
-            .values(
-                id=user_id or unit.mint.uuid4(),
-                team_id=team_id,
-                client_user_id=client_user_id,
-                email=address.typed if address else None,
-                email_identity=address.identity if address else None,
-                email_verified=email_verified,
-                nickname=nickname or f"player-{unit.mint.digits(8)}",
-                roles=list(DEFAULT_ROLES),
-                wallets=[],
-                test_user=False,
-                created_at=unit.now,
-                **(profile or {}),
-            )
-            .on_conflict_do_nothing()
-            .returning(*users.c)
-        )
-    ).one_or_none()
-    if row is None:
-        return None
-    await audit.record(unit, audit.Event.USER_CREATED, team_id=team_id, user_id=row.id)
-    return of(row._mapping)
+) -> dict[str, Any]:
+    """The row of an account to be made."""
+    return {
+        "id": user_id or unit.mint.uuid4(),
+        "team_id": team_id,
+        "client_user_id": client_user_id,
+        "email": address.typed if address else None,
+        "email_identity": address.identity if address else None,
+        "email_verified": email_verified,
+        "nickname": nickname or f"player-{unit.mint.digits(8)}",
+        "roles": list(DEFAULT_ROLES),
+        "wallets": [],
+        "test_user": False,
+        "created_at": unit.now,
+        **(profile or {}),
+    }
 
 
 async def list_page(
@@ -410,13 +420,10 @@ async def unban(unit: Unit, team_id: UUID, user_id: UUID) -> User:
 
 async def lock(unit: Unit, team_id: UUID, user_id: UUID) -> User:
     """The living user, its row held until the transaction ends. Raises NotFound."""
-    row = (
-        await unit.db.execute(
-            select(users)
-            .where(users.c.id == user_id, users.c.team_id == team_id, users.c.deleted_at.is_(None))
-            .with_for_update()
-        )
-    ).one_or_none()
+    row = (await unit.db.execute(_LOCK, {"user_id": user_id, "in_team": team_id})).one_or_none()
     if row is None:
         raise NotFound("user")
     return of(row._mapping)
+
+
+_LOCK = _FIND_LIVING.with_for_update()
