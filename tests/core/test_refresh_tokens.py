@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from uuid import UUID
 
 import pytest
@@ -75,13 +76,21 @@ def test_another_servers_token_is_none_of_ours() -> None:
         refresh_tokens.parse(SERVER, TOKEN.hex(ServerSecret(NEWER)))
 
 
-async def test_the_secret_is_rotated_through_three_deployments_and_nobody_is_signed_out(database_url: str) -> None:
-    async with serve(database_url, secret_key=SECRET) as server:
+@pytest.fixture
+async def borrowed_url(database_url: str) -> AsyncIterator[str]:
+    """The database that other tests share, given back with its signing keys sealed under the secret that they know."""
+    yield database_url
+    async with serve(database_url, secret_key=f"{SECRET},{NEWER}"):
+        pass
+
+
+async def test_the_secret_is_rotated_through_three_deployments_and_nobody_is_signed_out(borrowed_url: str) -> None:
+    async with serve(borrowed_url, secret_key=SECRET) as server:
         life = await begin(server)
         first, opened = life.token(0), life.opened
     presented = first
     for generation, listed in enumerate([f"{SECRET},{NEWER}", f"{NEWER},{SECRET}", NEWER]):
-        async with serve(database_url, secret_key=listed) as server:
+        async with serve(borrowed_url, secret_key=listed) as server:
             life = Life(server, life.user, opened, life.audience)
             assert refresh_tokens.parse(server.runtime.secret, presented).generation == generation
             granted = await life.refresh(generation)
@@ -90,13 +99,13 @@ async def test_the_secret_is_rotated_through_three_deployments_and_nobody_is_sig
         refresh_tokens.parse(ServerSecret(NEWER), first)
 
 
-async def test_a_replay_across_a_rolling_deployment_gets_the_same_generation(database_url: str) -> None:
+async def test_a_replay_across_a_rolling_deployment_gets_the_same_generation(borrowed_url: str) -> None:
     """The retry of a lost answer may reach a host that signs with the other secret."""
-    async with serve(database_url, secret_key=f"{SECRET},{NEWER}") as old:
+    async with serve(borrowed_url, secret_key=f"{SECRET},{NEWER}") as old:
         life = await begin(old)
         granted = await life.refresh(0)
         successor = life.token(1)
-    async with serve(database_url, secret_key=f"{NEWER},{SECRET}") as new:
+    async with serve(borrowed_url, secret_key=f"{NEWER},{SECRET}") as new:
         life = Life(new, life.user, life.opened, life.audience)
         assert (await life.refresh(0)).generation == granted.generation
         assert life.token(1) != successor
