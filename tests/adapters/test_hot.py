@@ -85,6 +85,18 @@ async def test_a_hot_rotation_is_one_round_trip(postgres_url: str) -> None:
         assert [query.split()[0] for query in seen] == ["UPDATE"]
 
 
+async def test_a_bearer_is_one_round_trip_and_its_receipt_another_once(postgres_url: str) -> None:
+    async with serve(postgres_url) as server:
+        phone = await server.sign_in()
+        await phone.refresh()
+        (connection,) = server.runtime.hot._driver._idle  # type: ignore[attr-defined]
+        seen: list[str] = []
+        connection.add_query_logger(lambda record: seen.append(record.query))
+        await phone.userinfo()
+        await phone.userinfo()
+        assert [query.split()[0] for query in seen] == ["SELECT", "UPDATE", "SELECT"]
+
+
 async def test_a_connection_lost_under_it_costs_nobody_a_session(postgres_url: str) -> None:
     async with serve(postgres_url) as server:
         phones = [await server.sign_in(f"lost{number}@example.com") for number in range(4)]

@@ -33,7 +33,6 @@ COSTS: dict[str, list[str]] = {
     "rotate: ended": ["UPDATE sessions", "SELECT sessions"],
     "open": ["SELECT users", *OPEN],
     "end": ["UPDATE sessions", *AUDIT],
-    "bearer and its receipt, once per generation": ["SELECT sessions", "UPDATE sessions"],
     "bearer": ["SELECT sessions"],
     "otp request": ["SELECT users", *LIMIT, "INSERT otp_transactions", "INSERT outbox"],
     "otp verify": [
@@ -161,7 +160,6 @@ async def _others(costs: Costs, app: App, life: Life) -> None:
     async def authenticate(unit: Unit) -> access_tokens.Bearer:
         return await access_tokens.authenticate(unit, text, app)
 
-    await costs.of("bearer and its receipt, once per generation", authenticate)
     bearer = await costs.of("bearer", authenticate)
     shown = await costs.of("qr show", lambda unit: qr.show(unit, bearer.session))
     await costs.of("qr scan", lambda unit: qr.scan(unit, app, str(shown.value), device=Device()))

@@ -45,6 +45,15 @@ _DOWN = {
     "25006",  # read_only_sql_transaction: a standby answered
 }
 _LOST = ("08", "57P")  # connection exceptions, shutdown
+_FAILURES = (
+    DBAPIError,
+    PoolTimeout,
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # a connection that was lost half-way through a message
+)
 _SQLITE_DOWN = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_NOMEM")
 
 
@@ -122,7 +131,7 @@ class Database:
 
                 await db.begin()
                 return await work(db, commit)
-        except (DBAPIError, PoolTimeout, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+        except _FAILURES as error:
             _explain(error, committing=committing)
             raise
 

@@ -6,15 +6,24 @@ import asyncio
 import sqlite3
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 import asyncpg
+import structlog
+
+log = structlog.get_logger("gatepass")
 
 MOST_AT_ONCE = 64
 """Requests in one statement."""
-FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, sqlite3.Error, OSError, TimeoutError)
+FAILURES = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # a connection that was lost half-way through a message
+    sqlite3.Error,
+    OSError,
+    TimeoutError,
+)
 
 A = TypeVar("A")
 G = TypeVar("G")
@@ -70,8 +79,11 @@ class Batches(Generic[A, G]):
     async def _serve_batch(self, batch: dict[UUID, tuple[A, list[asyncio.Future[G | None]]]]) -> None:
         answers: Mapping[UUID, G] = {}
         try:
-            with suppress(*FAILURES):
-                answers = await self._serve([ask for ask, _ in batch.values()])
+            answers = await self._serve([ask for ask, _ in batch.values()])
+        except FAILURES as error:
+            log.warning("hot_statement_failed", why=type(error).__name__)
+        except Exception:
+            log.exception("hot_statement_failed")
         finally:
             for session_id, (_, waiting) in batch.items():
                 for answer in waiting:
