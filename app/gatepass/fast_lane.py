@@ -1,8 +1,8 @@
 """The fast lane: a few routes, served all day, without a framework between socket and verb.
 
 The routes themselves are the ordinary ones, documented and reachable as such; the lane only spares them the router, the
-dependency solver and the layers of middleware, about a third of a refresh's time (docs/performance.md). Whatever it does
-not know passes on to the framework, and both spell a refusal the same way.
+dependency solver and the layers of middleware. Whatever it does not know passes on to the framework, and both spell a
+refusal the same way.
 """
 
 from __future__ import annotations
