@@ -6,6 +6,7 @@ import json
 import re
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -22,11 +23,10 @@ from postgres import free_port
 
 def listening(server: commands.Running) -> set[str]:
     """The addresses that the server's process listens on."""
-    inodes = {
-        str(link.readlink())[8:-1]
-        for link in Path(f"/proc/{server.process.pid}/fd").iterdir()
-        if str(link.readlink()).startswith("socket:[")
-    }
+    inodes = set()
+    for link in Path(f"/proc/{server.process.pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed since it was listed
+            inodes.add(str(link.readlink()).removeprefix("socket:[").removesuffix("]"))
     found = set()
     for name, family in (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6)):
         for line in Path(f"/proc/{server.process.pid}/net/{name}").read_text().splitlines()[1:]:
