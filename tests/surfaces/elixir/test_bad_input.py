@@ -17,7 +17,7 @@ import structlog
 from answers import code_of, data_of, error_of
 from sqlalchemy import select
 
-from bad_input import CANARY, HALF_CHARACTERS, NOT_JSON, STRINGS, WRONG_TYPES, contents
+from bad_input import BEARERS, CANARY, HALF_CHARACTERS, KEYS, NOT_JSON, STRINGS, WRONG_TYPES, contents
 from gatepass.core.sessions import sessions as all_sessions
 from harness import ACCOUNT_QR, LOGIN, QR_VERIFY, REFRESH, REIKEY, SIGN_OUT, USERINFO, VERIFY, Phone, Server
 
@@ -259,15 +259,6 @@ CALLS = [
 BEARER_CALLS = [
     call for call in CALLS if call[1] in (SIGN_OUT, USERINFO) or "closerei" in call[1] or ACCOUNT_QR in call[1]
 ]
-KEYS = [
-    "", " ", CANARY, CANARY * 500, CANARY * 6000, f"{CANARY}\u00e9{CANARY}", f"{CANARY} {CANARY}", "\u00ff" * 40,
-    f"{CANARY * 2}\t", "*" * 4096, "null", "undefined",
-]  # fmt: skip
-BEARERS = [
-    "", "Bearer", "Bearer ", "Basic Zm9vOmJhcg==", f"Bearer {CANARY}", "Bearer a.b.c", "Bearer ..", "DPoP a.b.c", "\u00ff",
-    "Bearer " + "a" * 60_000, f"Bearer {CANARY}\u00e9", "Bearer e30.e30.e30", "Bearer e30.e30.", "Bearer null",
-    "Bearer Bearer a.b.c",
-]  # fmt: skip
 
 
 @pytest.mark.parametrize(("method", "path"), CALLS)
