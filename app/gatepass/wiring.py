@@ -24,9 +24,9 @@ from gatepass.adapters.clock import Clock, SystemClock
 from gatepass.adapters.database import Database
 from gatepass.adapters.hot import Hot, Receipt
 from gatepass.adapters.keyring import Keyring
-from gatepass.adapters.known_apps import KnownApps
+from gatepass.adapters.known import Known, digest
 from gatepass.adapters.revocation_feed import RevocationFeed
-from gatepass.core import access_tokens, dpop, rotation, sessions
+from gatepass.core import access_tokens, api_keys, dpop, rotation, sessions, teams
 from gatepass.core.access_tokens import Bearer, Signer
 from gatepass.core.api_keys import App
 from gatepass.core.errors import DpopRefused, InputRefused, Refusal, Unavailable
@@ -55,7 +55,9 @@ class Runtime:
         self.signer = Signer(self.secret, self.policy, self.mint)
         self.keyring = Keyring(self.read, self.transact, self.clock)
         self.revocations = RevocationFeed(self.read, self.keyring, self.policy, self.clock)
-        self.apps = KnownApps(self.read)
+        self.apps = Known(self.read, api_keys.authenticate_app, remembered_as=digest)
+        self.team_keys = Known(self.read, api_keys.authenticate_team, remembered_as=digest)
+        self.teams = Known(self.read, teams.get)
         self.hot = Hot(self.database)
         self.outbox_waits = asyncio.Event()
         self._proxies = settings.proxies()
@@ -66,10 +68,15 @@ class Runtime:
         await self.database.dispose()
 
     def forget(self) -> None:
-        """Ask the database again for all that is remembered for up to a second: apps, signing keys, revocations."""
-        self.apps.forget()
+        """Ask the database again for all that is remembered for up to a second: keys, teams, signing keys, revocations."""
+        self._forget_names()
         self.keyring.forget_all()
         self.revocations.forget()
+
+    def _forget_names(self) -> None:
+        self.apps.forget()
+        self.team_keys.forget()
+        self.teams.forget()
 
     async def transact(self, work: Work[T], *, caller: Caller = NOBODY) -> T:
         """Run *work* in one transaction and commit it.
@@ -129,7 +136,7 @@ class Runtime:
         finally:
             if unit is not None:
                 if unit.changes_keys:
-                    self.apps.forget()
+                    self._forget_names()
                 if unit.nudges_outbox:
                     self.outbox_waits.set()
                 if unit.receipts:

@@ -15,7 +15,7 @@ from uuid import UUID
 import structlog
 from fastapi import Depends, Request
 
-from gatepass.core import access_tokens, api_keys, app_keys, dpop, teams, users
+from gatepass.core import access_tokens, app_keys, dpop, teams, users
 from gatepass.core.access_tokens import Bearer
 from gatepass.core.errors import (
     AccessTokenDead,
@@ -103,27 +103,32 @@ class Call:
 
         Raises ApiKeyRefused, AccessTokenRefused, UserBanned, DpopRefused, AppKeyRefused, and as *work* does.
         """
-        keys = await self.runtime.keyring.verifiers(Ring.ACCESS) if self.key is None and self.token else {}
-        known: Credential | None = None
+        transact = self.runtime.transact if writes or self.proof is not None else self.runtime.read
+        if self.key is not None:  # where both are sent, the key decides
+            by_key = await self.team_named()
+            try:
+                return await transact(lambda unit: work(unit, by_key), caller=self.caller)
+            finally:
+                if self.caller.sdk and by_key.key_id is not None:
+                    await self._count(by_key.team.id, by_key.key_id)
+        keys = await self.runtime.keyring.verifiers(Ring.ACCESS) if self.token else {}
 
         async def identified(unit: Unit) -> T:
-            nonlocal known
-            known = await self._identify(unit, keys)
-            self._see_that_it_is_no_app(known)
-            return await work(unit, known)
+            return await work(unit, await self._identify(unit, keys))
 
-        transact = self.runtime.transact if writes or self.proof is not None else self.runtime.read
-        try:
-            return await transact(identified, caller=self.caller)
-        finally:
-            if self.caller.sdk and isinstance(known, TeamCredential) and known.key_id is not None:
-                await self._count(known.team.id, known.key_id)
+        return await transact(identified, caller=self.caller)
+
+    async def team_named(self) -> TeamCredential:
+        """The team that the key opens, at most a second old. Raises ApiKeyUnknown, AppKeyRefused."""
+        key, team = await self.runtime.team_keys.named_by(self.key)
+        if self.caller.sdk and team.refuse_app_keys:
+            # A secret key that arrives with a mobile SDK's version header was shipped inside an app.
+            await self._count(team.id, key.id)
+            raise AppKeyRefused("a team key inside an app")
+        return TeamCredential(team, key.id)
 
     async def _identify(self, unit: Unit, keys: dict[str, Any]) -> Credential:
-        """Whom the credentials speak for; where both are sent, the key decides."""
-        if self.key is not None:
-            key, team = await api_keys.authenticate_team(unit, self.key)
-            return TeamCredential(team, key.id)
+        """Whom the token speaks for."""
         if self.token is None:
             raise ApiKeyUnknown("no credential")
         try:
@@ -136,11 +141,6 @@ class Call:
         if (named := await teams.find(unit, team_id)) is None:
             raise AccessTokenDead("the team is gone")
         return TeamCredential(named, None)
-
-    def _see_that_it_is_no_app(self, by: Credential) -> None:
-        """A secret key that arrives with a mobile SDK's version header was shipped inside an app."""
-        if self.caller.sdk and isinstance(by, TeamCredential) and by.key_id is not None and by.team.refuse_app_keys:
-            raise AppKeyRefused("a team key inside an app")
 
     async def _count(self, team_id: UUID, key_id: UUID) -> None:
         """Note the call in the migration meter, in a transaction of its own; no request fails for want of it."""
