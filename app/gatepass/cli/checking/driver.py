@@ -1,4 +1,4 @@
-"""The client under test: a process that takes commands on stdin and answers on stdout, one JSON object per line."""
+"""A client that a command starts: it takes commands on stdin and answers on stdout, one JSON object per line."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import IO, Any
 
+from gatepass.cli.checking.client import Unanswered
+from gatepass.cli.checking.verdicts import holds_token
+
 PATIENCE = 60.0
 """Seconds for an answer: longer than a client that waits as the server asks."""
-
-
-class Unanswered(Exception):
-    """The client did not answer: it is gone, silent, or could not be started."""
 
 
 def stripped() -> dict[str, str]:
@@ -25,19 +24,19 @@ def stripped() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("GATEPASS_")}
 
 
-class Client:
+class Driver:
     """One run of the command *words*; a restart is another run over the same store.
 
-    What it writes besides answers is its log, and is kept in *said*, answers too.
+    What it writes besides answers is its log, and is searched for tokens, answers too.
     """
 
     def __init__(self, words: Sequence[str], variables: Mapping[str, str]) -> None:
         self._words = list(words)
         self._environment = {**stripped(), **variables}
-        self.said: list[str] = []
-        self.start()
+        self._said: list[str] = []
+        self._start()
 
-    def start(self) -> None:
+    def _start(self) -> None:
         """Run the command. Raises Unanswered where there is no such."""
         self._answers: queue.Queue[dict[str, Any] | None] = queue.Queue()
         try:
@@ -62,7 +61,7 @@ class Client:
 
     def _read(self, stream: IO[str], answers: queue.Queue[dict[str, Any] | None] | None) -> None:
         for line in stream:
-            self.said.append(line)
+            self._said.append(line)
             with suppress(ValueError):
                 if answers is not None and isinstance(answer := json.loads(line), dict) and "ok" in answer:
                     answers.put(answer)
@@ -91,7 +90,16 @@ class Client:
             raise Unanswered(self._epitaph(do))
         return answer
 
-    def kill(self) -> None:
+    def restart(self) -> None:
+        """Kill it and run the command again. Raises Unanswered."""
+        self.close()
+        self._start()
+
+    def shows_tokens(self) -> int:
+        """How many of the lines that it wrote show a token."""
+        return sum(map(holds_token, self._said))
+
+    def close(self) -> None:
         """End it as a phone ends an app: at once, and with all that it started."""
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)

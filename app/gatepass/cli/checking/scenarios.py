@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from gatepass.cli.checking.driver import Client
+from gatepass.cli.checking.client import Client
 from gatepass.cli.checking.stage import EMAIL, World
 from gatepass.cli.checking.verdicts import Behaviour, Verdict
 
@@ -36,7 +36,7 @@ class Play:
 
     def judge(self, behaviour: Behaviour, passed: bool, otherwise: str) -> None:
         """Write down whether the client showed *behaviour*; *otherwise* says what it did instead."""
-        self.verdicts.append(Verdict(self.name, behaviour, passed, "" if passed else otherwise))
+        self.verdicts.append(Verdict.of(self.name, behaviour, passed, otherwise))
 
     def sign_in(self) -> dict[str, Any]:
         if self.world.dialect == "junction":
@@ -67,11 +67,6 @@ class Play:
         """Let the access token run out; the mark behind which calls are looked at."""
         self.world.advance(EXPIRY)
         return self.world.mark()
-
-    def restart(self) -> None:
-        """The system kills the app, the user opens it again."""
-        self.client.kill()
-        self.client.start()
 
     def await_call(self, after: int, wanted: Callable[[dict[str, Any]], bool]) -> bool:
         """Whether such a call arrives in time."""
@@ -157,7 +152,7 @@ def lost_answer_and_killed(play: Play) -> None:
     play.world.fail_refreshes("hang", times=0)
     play.client.send("call")
     play.judge(Behaviour.REFRESHES, play.await_call(mark, play.is_refresh), "no refresh arrived")
-    play.restart()
+    play.client.restart()
     play.world.heal()
     play.world.advance(HOUR)
     answer = play.call_again(1)
@@ -222,7 +217,7 @@ def killed_while_using(play: Play) -> None:
         return call["generation"] == 1 and not play.is_refresh(call)
 
     arrived = play.await_call(mark, uses_the_new)
-    play.restart()
+    play.client.restart()
     play.world.heal()
     play.world.advance(EXPIRY)
     answer = play.call_again(1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import Enum
+from typing import Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,11 @@ class Verdict:
     behaviour: Behaviour
     passed: bool
     seen: str
+
+    @classmethod
+    def of(cls, scenario: str, behaviour: Behaviour, passed: bool, otherwise: str) -> Self:
+        """The verdict; *otherwise* says what the client did instead."""
+        return cls(scenario, behaviour, passed, "" if passed else otherwise)
 
 
 _TOKENS = re.compile(
