@@ -1,4 +1,4 @@
-"""What the mail with the code says, in every language (contract elixir, section 10)."""
+"""What the mails say, in every language (contract elixir, section 10)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from jinja2 import meta
 
 from gatepass.adapters.mail import compose as composing
 from gatepass.adapters.mail.compose import Composed, compose, harmless, languages, words_of
-from gatepass.core.outbox import Claimed, CodeMail
+from gatepass.core.outbox import Claimed, CodeMail, NewDeviceMail
 
 WORD_FOR_CODE = {
     "de": "Code",
@@ -55,6 +55,19 @@ def claimed(application: str = "Acme", *, locale: str = "en", minutes: int = 10,
         locale=locale,
     )
     return Claimed(UUID(int=7), UUID(int=1), mail, expires_at=1_790_000_600_250, tries=1)
+
+
+def notice(application: str = "Acme", *, device: str | None = "Pixel 9", locale: str = "en") -> Claimed:
+    mail = NewDeviceMail(
+        to="Ada.Lovelace@example.com",
+        application=application,
+        device=device,
+        client_address="203.0.113.7",
+        signed_in_at=1_790_000_000_250,
+        page="https://auth.example.com/account",
+        locale=locale,
+    )
+    return Claimed(UUID(int=8), UUID(int=1), mail, expires_at=1_790_000_600_250, tries=1)
 
 
 class Page(HTMLParser):
@@ -115,19 +128,22 @@ def test_every_language_has_every_sentence_with_the_same_blanks_to_fill() -> Non
         return {name for _, name, _, _ in string.Formatter().parse(sentence) if name is not None}
 
     assert set(languages().values()) == WORD_FOR_CODE.keys()
-    model = {name: blanks(sentence) for name, sentence in words_of("en").items()}
-    for language in languages().values():
-        assert {name: blanks(sentence) for name, sentence in words_of(language).items()} == model, language
-        assert all(sentence == sentence.strip() and sentence for sentence in words_of(language).values())
+    for mail in ("code", "new_device"):
+        model = {name: blanks(sentence) for name, sentence in words_of("en", mail).items()}
+        for language in languages().values():
+            words = words_of(language, mail)
+            assert {name: blanks(sentence) for name, sentence in words.items()} == model, language
+            assert all(sentence == sentence.strip() and sentence for sentence in words.values())
 
 
-def test_the_templates_use_every_sentence_and_know_no_other() -> None:
-    values = {"code", "application", "title", "language"}
-    in_the_subject_only = {"subject", "subject_without_code", "life_one"}
-    sentences = words_of("en").keys() - in_the_subject_only
+@pytest.mark.parametrize("mail", ["code", "new_device"])
+def test_the_templates_use_every_sentence_and_know_no_other(mail: str) -> None:
+    values = {"code", "application", "title", "language", "page"}
+    elsewhere = {"subject", "subject_without_code", "life_one", "unnamed"}
+    sentences = words_of("en", mail).keys() - elsewhere
     environment = composing._TEMPLATES
     assert environment.loader is not None
-    for name in ("code.txt", "code.html"):
+    for name in (f"{mail}.txt", f"{mail}.html"):
         source, _, _ = environment.loader.get_source(environment, name)
         used = meta.find_undeclared_variables(environment.parse(source))
         assert used - values == sentences, name
@@ -137,7 +153,9 @@ def test_the_languages_and_templates_are_in_the_wheel() -> None:
     root = Path(composing.__file__).parents[4]
     shipped = {file.distribution_path for file in WheelBuilder(str(root)).recurse_included_files()}
     assert {f"gatepass/adapters/mail/words/{language}.toml" for language in WORD_FOR_CODE} <= shipped
-    assert {f"gatepass/adapters/mail/templates/code.{kind}" for kind in ("txt", "html")} <= shipped
+    for mail in ("code", "new_device"):
+        assert {f"gatepass/adapters/mail/templates/{mail}.{kind}" for kind in ("txt", "html")} <= shipped
+    assert "gatepass/adapters/mail/templates/base.html" in shipped
 
 
 @pytest.mark.parametrize(
@@ -206,3 +224,41 @@ def test_an_ordinary_name_is_left_alone() -> None:
 def test_nothing_of_the_mail_shows_in_a_repr() -> None:
     assert "482193" not in repr(claimed())
     assert "482193" not in repr(compose(claimed()))
+
+
+@pytest.mark.parametrize("language", sorted(WORD_FOR_CODE))
+def test_a_notice_names_the_device_the_instant_the_address_and_the_page(language: str) -> None:
+    composed = compose(notice(locale=language))
+    assert composed.language == language
+    assert "Acme" in composed.subject
+    for text in parts(composed):
+        for said in ("Acme", "Pixel 9", "2026-09-21 14:13:20 UTC", "203.0.113.7", "https://auth.example.com/account"):
+            assert said in text
+
+
+def test_a_notice_of_a_nameless_device_says_so() -> None:
+    for device in (None, "", " \u200b\0 "):
+        assert "Device: a device that gave no name" in compose(notice(device=device)).text
+
+
+@pytest.mark.parametrize("name", HOSTILE_NAMES)
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_a_hostile_device_or_team_is_text_and_nothing_else_in_a_notice(name: str, language: str) -> None:
+    plain = compose(notice(locale=language))
+    for composed in (compose(notice(name, locale=language)), compose(notice(device=name, locale=language))):
+        for raw in (composed.subject, composed.text, composed.html):
+            said = raw.replace("https://auth.example.com/account", "")
+            assert not re.search(r"\d{5,}|://\w|www\.\w|\w@\w", said)
+        assert len(composed.text.splitlines()) == len(plain.text.splitlines())
+        page, model = Page(composed.html), Page(plain.html)
+        assert (page.elements, page.attributes) == (model.elements, model.attributes)
+
+
+def test_a_long_device_name_is_cut() -> None:
+    assert f"Device: {'x' * 80}\n" in compose(notice(device="x" * 255)).text
+
+
+def test_a_notice_fetches_nothing_and_acts_on_nothing() -> None:
+    page = Page(compose(notice()).html)
+    assert not page.elements & {"a", "img", "link", "script", "iframe", "form", "object", "svg"}
+    assert not page.attributes & {"href", "src", "background", "action"}

@@ -48,7 +48,7 @@ def test_a_team_changes_what_is_named_and_nothing_else(gatepass: Any) -> None:
     before = gatepass.json("teams", "show", team)
     changed = gatepass.json(
         *("teams", "update", team, "--sign-up", "known", "--code-length", "5", "--no-accept-development-keys"),
-        *("--account-pages", "--refuse-app-keys"),
+        *("--account-pages", "--no-new-device-notices", "--colour", "#1A7F4B", "--refuse-app-keys"),
     )
     assert changed == {
         **before,
@@ -56,9 +56,12 @@ def test_a_team_changes_what_is_named_and_nothing_else(gatepass: Any) -> None:
         "code_length": 5,
         "accept_development_keys": False,
         "account_pages": True,
+        "new_device_notices": False,
+        "colour": "#1a7f4b",
         "refuse_app_keys": True,
     }
     assert gatepass.json("teams", "update", team, "--code-length", "0")["code_length"] is None
+    assert gatepass.json("teams", "update", team, "--colour", "none")["colour"] is None
 
 
 def test_an_owner_is_a_user_of_the_team(gatepass: Any) -> None:

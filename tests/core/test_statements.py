@@ -66,6 +66,8 @@ COSTS: dict[str, list[str]] = {
         "SELECT sessions",
         *OPEN,
         "UPDATE qr_codes",
+        "SELECT known_clients",
+        "INSERT known_clients",
     ],
     "ban": ["SELECT users", "UPDATE users", "UPDATE sessions", *AUDIT, *AUDIT],
 }

@@ -35,6 +35,8 @@ def _full(team: Team) -> dict[str, Any]:
         "code_length": team.code_length,
         "accept_development_keys": team.accept_development_keys,
         "account_pages": team.account_pages,
+        "new_device_notices": team.new_device_notices,
+        "colour": team.colour,
         "refuse_app_keys": team.refuse_app_keys,
         "owner_id": str(team.owner_id) if team.owner_id else None,
         "created_at": team.created_at,
@@ -122,6 +124,16 @@ def update(
     account_pages: Annotated[
         bool | None, typer.Option("--account-pages/--no-account-pages", help="Whether users have pages of their own.")
     ] = None,
+    new_device_notices: Annotated[
+        bool | None,
+        typer.Option(
+            "--new-device-notices/--no-new-device-notices",
+            help="Whether users who have such pages are mailed when a device signs in for the first time.",
+        ),
+    ] = None,
+    colour: Annotated[
+        str | None, typer.Option(help="Of those pages, like #1a7f4b; 'none' goes back to Gatepass's own.")
+    ] = None,
     refuse_app_keys: Annotated[
         bool | None,
         typer.Option("--refuse-app-keys/--no-refuse-app-keys", help="Whether team keys shipped in apps are refused."),
@@ -138,11 +150,15 @@ def update(
         "sign_up": sign_up,
         "accept_development_keys": accept_development_keys,
         "account_pages": account_pages,
+        "new_device_notices": new_device_notices,
+        "colour": colour,
         "refuse_app_keys": refuse_app_keys,
     }
     changes: dict[str, object] = {setting: value for setting, value in given.items() if value is not None}
     if code_length is not None:
         changes["code_length"] = code_length or None
+    if colour == "none":
+        changes["colour"] = None
     if not changes and owner is None:
         raise Failure("nothing to change", "name a setting; gatepass teams update --help lists them", code=2)
     from gatepass.cli.deployment import id_of, transact

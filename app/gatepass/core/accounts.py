@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gatepass.core.errors import InputRefused
+from gatepass.core.languages import TAG
 
-LONGEST = {"client_user_id": 512, "nickname": 64, "picture": 2048}
+LONGEST = {"client_user_id": 512, "nickname": 64, "picture": 2048, "language": 35}
 """Characters."""
 MOST = 100
 """Roles, or wallets, of one account."""
@@ -20,6 +21,8 @@ def check(members: Mapping[str, object]) -> None:
     for name, longest in LONGEST.items():
         if (value := members.get(name)) is not None and not _fits(value, longest, 1 if name in _NEVER_EMPTY else 0):
             raise InputRefused(name, f"has {'1 to' if name in _NEVER_EMPTY else 'at most'} {longest} characters")
+    if (tag := members.get("language")) is not None and not TAG.fullmatch(str(tag)):
+        raise InputRefused("language", "is a tag of BCP 47, like pt-BR")
     for name, longest in LONGEST_OF_MANY.items():
         values = members.get(name)
         if values is not None and not (

@@ -1,12 +1,14 @@
-"""Which client addresses have signed an account in lately.
+"""Which client addresses and devices have signed an account in lately.
 
 A known client spends budgets of its own, so that a stranger who floods a victim's address delays only sign-ins from
-addresses never seen before (contract elixir, section 7). Stored as one digest per (team, account, client): the table
-tells nobody who signed in from where.
+addresses never seen before (contract elixir, section 7); of a device that was never seen its owner is told
+(new_devices.py). Stored as one digest per (team, account, client or device): the table tells nobody who signed in from
+where.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
     from gatepass.core.unit import Unit
 
 MEMORY = 90 * DAY
+_SHORTEST_ID = 8
+_FEWEST_CHARACTERS = 4
+"""Of a device's id, different ones. What has less is a stand-in that many devices share: `n/a`, or noughts."""
 
 
 class _KnownClientColumns(TypedColumns):
@@ -45,27 +50,52 @@ def _digest(unit: Unit, team_id: UUID, address: Address) -> bytes:
     return unit.secret.mac("known-client", f"{team_id}|{address.identity}|{unit.caller.address}".encode())
 
 
-async def is_known(unit: Unit, team_id: UUID, address: Address) -> bool:
-    """Whether the caller's address signed this account in within the last 90 days."""
-    return bool(await unit.db.scalar(_IS_KNOWN, given(unit, team_id, address)))
+def _device_digest(unit: Unit, team_id: UUID, address: Address, device_id: str | None) -> bytes:
+    """Of the device, where it names itself; of the client address, where that is all there is to go by."""
+    if device_id is None or len(device_id) < _SHORTEST_ID or len(set(device_id)) < _FEWEST_CHARACTERS:
+        return _digest(unit, team_id, address)
+    return unit.secret.mac("known-device", f"{team_id}|{address.identity}|{device_id}".encode())
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Whether the caller's address, and its device, signed this account in within the last 90 days."""
+
+    client: bool
+    device: bool
+
+
+async def look(unit: Unit, team_id: UUID, address: Address, device_id: str | None) -> Seen:
+    """What is known of the caller. A *device_id* proves nothing; whoever names another's is merely not told of."""
+    wanted = {
+        **given(unit, team_id, address),
+        "device_digest": _device_digest(unit, team_id, address, device_id),
+    }
+    client, device = (await unit.db.execute(_LOOK, wanted)).one()
+    return Seen(client=bool(client), device=bool(device))
 
 
 KNOWN = exists().where(
     known_clients.c.digest == bindparam("client_digest"), known_clients.c.seen_at > bindparam("client_seen_after")
 )
 """The same inside somebody else's statement; `given` are its parameters."""
-_IS_KNOWN = select(KNOWN)
+_LOOK = select(
+    KNOWN,
+    exists().where(
+        known_clients.c.digest == bindparam("device_digest"), known_clients.c.seen_at > bindparam("client_seen_after")
+    ),
+)
 
 
 def given(unit: Unit, team_id: UUID, address: Address) -> dict[str, Any]:
     return {"client_digest": _digest(unit, team_id, address), "client_seen_after": unit.now - MEMORY}
 
 
-async def remember(unit: Unit, team_id: UUID, address: Address) -> None:
-    """The caller's address has just signed this account in."""
-    await unit.db.execute(
-        _remember(unit.db.dialect.name), {"digest": _digest(unit, team_id, address), "seen_at": unit.now}
-    )
+async def remember(unit: Unit, team_id: UUID, address: Address, device_id: str | None) -> None:
+    """The caller's address and device have just signed this account in."""
+    digests = {_digest(unit, team_id, address), _device_digest(unit, team_id, address, device_id)}
+    rows = [{"digest": digest, "seen_at": unit.now} for digest in sorted(digests)]
+    await unit.db.execute(_remember(unit.db.dialect.name), rows)
 
 
 @cache

@@ -31,7 +31,7 @@ from sqlalchemy import (
     update,
 )
 
-from gatepass.core import audit, known_clients, limits, outbox, sign_in, users
+from gatepass.core import audit, known_clients, limits, new_devices, outbox, sign_in, users
 from gatepass.core.addresses import Address
 from gatepass.core.api_keys import App, Environment
 from gatepass.core.errors import CodeMalformed, CodeWrong, OtpExpired, OtpLocked, OtpUnknown
@@ -93,7 +93,7 @@ async def request(unit: Unit, app: App, address: Address, *, locale: str = "en")
 
     Existing, unknown, banned and refused addresses run the same statements and get the same answer (contract, E1).
     """
-    has_account = await _spend_for_code(unit, app, address)
+    has_account, chosen = await _spend_for_code(unit, app, address)
     may_sign_in = app.team.sign_up is SignUp.OPEN or (app.team.sign_up is SignUp.KNOWN and has_account)
     fixed = _review_code(unit, address) if may_sign_in else None
     code_length = app.team.code_length or unit.policy.code_length
@@ -126,7 +126,7 @@ async def request(unit: Unit, app: App, address: Address, *, locale: str = "en")
             transaction_id=str(transaction_id),
             requested_at=unit.now,
             life_minutes=code_ttl // MINUTE,
-            locale=locale,
+            locale=chosen or locale,
         ),
         expires_at=unit.now + code_ttl,
         deliver=may_sign_in and fixed is None,
@@ -138,14 +138,15 @@ async def request(unit: Unit, app: App, address: Address, *, locale: str = "en")
 _BEGIN = insert(otp_transactions)
 
 
-async def _spend_for_code(unit: Unit, app: App, address: Address) -> bool:
+async def _spend_for_code(unit: Unit, app: App, address: Address) -> tuple[bool, str | None]:
     """The budgets of contract elixir, section 7: a known client has its own, so a stranger delays only strangers.
 
-    Returns whether the address has an account, which the same look tells. Raises TooManyRequests.
+    Returns whether the address has an account and which language its owner chose, which the same look tells. Raises
+    TooManyRequests.
     """
     rates = unit.policy.limits
     given = known_clients.given(unit, app.team.id, address) | users.given(app.team.id, address)
-    known, has_account = (await unit.db.execute(_WHO_ASKS, given)).one()
+    known, has_account, chosen = (await unit.db.execute(_WHO_ASKS, given)).one()
     subject = _subject(unit, app, address, known=known)
     client = f"{app.team.id}|{address.counted}|{unit.caller.address}"
     await limits.spend(
@@ -154,10 +155,10 @@ async def _spend_for_code(unit: Unit, app: App, address: Address) -> bool:
         Budget("codes_per_address", rates.codes_per_address, subject),
         Budget("codes_per_client_and_address", rates.codes_per_client_and_address, client),
     )
-    return has_account
+    return has_account, chosen
 
 
-_WHO_ASKS = select(known_clients.KNOWN, users.HAS_ACCOUNT)
+_WHO_ASKS = select(known_clients.KNOWN, users.HAS_ACCOUNT, users.CHOSEN_LANGUAGE)
 
 
 def _subject(unit: Unit, app: App, address: Address, *, known: bool) -> str:
@@ -201,8 +202,8 @@ async def verify(unit: Unit, app: App, transaction: str, presented: str, *, devi
             await limits.spend(unit, per_client)
         raise refusal
     address = Address.parse(row.email, dotless=True)
-    known = await known_clients.is_known(unit, app.team.id, address)
-    subject = _subject(unit, app, address, known=known)
+    seen = await known_clients.look(unit, app.team.id, address, device.id)
+    subject = _subject(unit, app, address, known=seen.client)
     budgets = (per_client, Budget("wrong_codes_per_address", rates.wrong_codes_per_address, subject))
     await limits.spend(unit, *budgets)
     if not unit.secret.verifies(_PURPOSE, transaction_id.bytes + code.encode(), row.digest):
@@ -215,7 +216,9 @@ async def verify(unit: Unit, app: App, transaction: str, presented: str, *, devi
     await _close(unit, transaction_id, State.CONSUMED)
     user, new_account = await users.prove_address(unit, app.team.id, address)
     grant = await sign_in.open_for(unit, user, app.audience, Proof.OTP, device=device)
-    await known_clients.remember(unit, app.team.id, address)
+    if not (new_account or seen.device):
+        await new_devices.tell(unit, app.team, user, grant, device)
+    await known_clients.remember(unit, app.team.id, address, device.id)
     return Verified(grant, new_account)
 
 

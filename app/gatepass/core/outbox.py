@@ -84,6 +84,32 @@ class CodeMail:
     life_minutes: int
     locale: str
 
+    @property
+    def dated_at(self) -> int:
+        return self.requested_at
+
+
+@dataclass(frozen=True, slots=True)
+class NewDeviceMail:
+    """Everything the notice of a device's first sign-in says. *page* is where to sign it out, *signed_in_at* epoch ms."""
+
+    to: str
+    application: str
+    device: str | None
+    client_address: str
+    signed_in_at: int
+    page: str
+    locale: str
+
+    @property
+    def dated_at(self) -> int:
+        return self.signed_in_at
+
+
+Mail = CodeMail | NewDeviceMail
+_KIND = "kind"
+_NOTICE = "new_device"
+
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
@@ -91,12 +117,12 @@ class Claimed:
 
     id: UUID
     team_id: UUID
-    mail: CodeMail
+    mail: Mail
     expires_at: int
     tries: int
 
 
-async def queue(unit: Unit, *, team_id: UUID, mail: CodeMail, expires_at: int, deliver: bool) -> None:
+async def queue(unit: Unit, *, team_id: UUID, mail: Mail, expires_at: int, deliver: bool) -> None:
     """Add a mail to the unit's transaction; it may not leave after *expires_at* (ms)."""
     await unit.db.execute(
         insert(outbox).values(
@@ -104,7 +130,7 @@ async def queue(unit: Unit, *, team_id: UUID, mail: CodeMail, expires_at: int, d
             team_id=team_id,
             state=State.PENDING.value,
             deliver=deliver,
-            sealed=unit.secret.seal(_PURPOSE, json.dumps(asdict(mail)).encode()),
+            sealed=unit.secret.seal(_PURPOSE, json.dumps(_document(mail)).encode()),
             created_at=unit.now,
             expires_at=expires_at,
             due_at=unit.now,
@@ -112,6 +138,11 @@ async def queue(unit: Unit, *, team_id: UUID, mail: CodeMail, expires_at: int, d
         )
     )
     unit.nudges_outbox = True
+
+
+def _document(mail: Mail) -> dict[str, Any]:
+    """What is sealed. A mail with a code names no kind, so that an older process beside this one can still read it."""
+    return asdict(mail) if isinstance(mail, CodeMail) else {_KIND: _NOTICE, **asdict(mail)}
 
 
 async def claim(unit: Unit, most: int = 20, *, ahead: ColumnElement[int] | None = None) -> list[Claimed]:
@@ -150,11 +181,12 @@ async def claim(unit: Unit, most: int = 20, *, ahead: ColumnElement[int] | None 
     ]
 
 
-def _unseal(unit: Unit, sealed: bytes | None) -> CodeMail | None:
+def _unseal(unit: Unit, sealed: bytes | None) -> Mail | None:
     """What the row says, or None where it can never be read: sealed under a secret since dropped, or damaged."""
     try:
-        return CodeMail(**json.loads(unit.secret.open(_PURPOSE, sealed or b"")))
-    except (SealBroken, ValueError, TypeError):
+        document = json.loads(unit.secret.open(_PURPOSE, sealed or b""))
+        return NewDeviceMail(**document) if document.pop(_KIND, None) == _NOTICE else CodeMail(**document)
+    except (SealBroken, ValueError, TypeError, AttributeError):
         return None
 
 

@@ -28,7 +28,7 @@ from sqlalchemy import (
     update,
 )
 
-from gatepass.core import audit, limits, sessions, sign_in, users
+from gatepass.core import audit, limits, new_devices, sessions, sign_in, users
 from gatepass.core.api_keys import App, Environment
 from gatepass.core.errors import DevelopmentKeyRefused, Forbidden, NotFound, ProofRefused, QrRefused, ReikeyRefused
 from gatepass.core.ids import find_id
@@ -84,15 +84,19 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class QrCode:
-    """What became of a shown value; *device_model* once it was scanned."""
+    """What became of a shown value; *device_model* and *session_id* are of whoever scanned it."""
 
     id: UUID
     state: State
     device_model: str | None
+    session_id: UUID | None
+    expires_at: int
 
 
-async def show(unit: Unit, issuer: Session) -> Shown:
+async def show(unit: Unit, issuer: Session, *, environment: Environment | None = None) -> Shown:
     """A fresh value for *issuer*'s screen; its previous unused one is cancelled (contract elixir, X1).
+
+    It opens a session in *environment*, by default the issuer's: accounts are shared by both (contract elixir, D25).
 
     Parallel calls of one session take turns at its row, so that only the last one's value is good.
     """
@@ -102,7 +106,7 @@ async def show(unit: Unit, issuer: Session) -> Shown:
         .where(qr_codes.c.issuer_id == issuer.id, qr_codes.c.state == State.PENDING.value)
         .values(state=State.CANCELLED.value)
     )
-    shown = await _make(unit, Kind.QR, issuer.team_id, issuer.environment, issuer.user_id, issuer.id)
+    shown = await _make(unit, Kind.QR, issuer.team_id, environment or issuer.environment, issuer.user_id, issuer.id)
     await audit.record(unit, audit.Event.QR_SHOWN, team_id=issuer.team_id, user_id=issuer.user_id, session_id=issuer.id)
     return shown
 
@@ -178,6 +182,7 @@ async def _redeem(
     proof = Proof(row.kind)
     grant = await sign_in.open_for(unit, user, app.audience, proof, device=device, opened_by=row.issuer_id)
     await unit.db.execute(update(qr_codes).where(qr_codes.c.id == row.id).values(session_id=grant.session_id))
+    await new_devices.meet(unit, app.team, user, grant, device)
     return grant
 
 
@@ -232,7 +237,7 @@ async def look(unit: Unit, issuer: Session, qr_id: UUID) -> QrCode:
     row = (await unit.db.execute(select(qr_codes).where(its_own))).one_or_none()
     if row is None:
         raise NotFound("qr code")
-    return QrCode(row.id, State(row.state), row.device_model)
+    return QrCode(row.id, State(row.state), row.device_model, row.session_id, row.expires_at)
 
 
 async def cancel(unit: Unit, issuer: Session, qr_id: UUID) -> QrCode:

@@ -173,10 +173,14 @@ class Audience:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """How a phone describes itself; labels, proof of nothing (contract elixir, section 4.5)."""
+    """How a phone describes itself; labels, proof of nothing (contract elixir, section 4.5).
+
+    *languages* are those it asks for, best first, comma-separated; they are not kept.
+    """
 
     model: str | None = None
     id: str | None = None
+    languages: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from sqlalchemy import BigInteger, Column, Named, String, Table, TypedColumns, Uuid, insert, select, update
 
-from gatepass.core import audit, sessions
+from gatepass.core import audit, colours, sessions
 from gatepass.core.errors import InputRefused, NotFound
 from gatepass.core.schema import metadata
 from gatepass.core.unit import Unit
@@ -51,6 +51,8 @@ class _TeamColumns(TypedColumns):
     code_length: Named[int | None]
     accept_development_keys: Named[bool]
     account_pages: Named[bool]
+    new_device_notices: Named[bool]
+    colour: Named[str | None] = Column(String(7))
     refuse_app_keys: Named[bool]
     owner_id: Named[UUID | None] = Column(Uuid)
     created_at: Named[int] = Column(BigInteger)
@@ -62,7 +64,10 @@ teams = Table("teams", metadata, _TeamColumns)
 
 @dataclass(frozen=True, slots=True)
 class Team:
-    """One row of teams. *code_length* None means the deployment's."""
+    """One row of teams. *code_length* None means the deployment's, *colour* None Gatepass's own (core/colours.py).
+
+    *new_device_notices*: users who have account pages are told by mail when a device signs in for the first time.
+    """
 
     id: UUID
     name: str
@@ -72,6 +77,8 @@ class Team:
     code_length: int | None
     accept_development_keys: bool
     account_pages: bool
+    new_device_notices: bool
+    colour: str | None
     refuse_app_keys: bool
     owner_id: UUID | None
     created_at: int
@@ -110,6 +117,8 @@ async def create(
         code_length=None,
         accept_development_keys=True,
         account_pages=False,
+        new_device_notices=True,
+        colour=None,
         refuse_app_keys=environment is TeamEnvironment.PRODUCTION,
         owner_id=None,
         created_at=unit.now,
@@ -146,7 +155,8 @@ async def list_all(unit: Unit) -> list[Team]:
 
 
 async def change(unit: Unit, team_id: UUID, **changes: object) -> Team:
-    """Set any of name, sign_up, code_length, accept_development_keys, account_pages, refuse_app_keys, owner_id.
+    """Set any of name, sign_up, code_length, accept_development_keys, account_pages, new_device_notices, colour,
+    refuse_app_keys, owner_id.
 
     Raises NotFound, InputRefused.
     """
@@ -155,6 +165,8 @@ async def change(unit: Unit, team_id: UUID, **changes: object) -> Team:
     length = changes.get("code_length")
     if length is not None and not (isinstance(length, int) and 5 <= length <= 10):
         raise InputRefused("code_length", "is a whole number from 5 to 10")
+    if changes.get("colour") is not None:
+        changes["colour"] = colours.parse(str(changes["colour"]))
     if not changes:
         return await get(unit, team_id)
     unit.changes_keys = True

@@ -57,6 +57,7 @@ class _UserColumns(TypedColumns):
     email_verified: Named[bool] = Column(Boolean)
     nickname: Named[str] = Column(String(64))
     picture: Named[str | None] = Column(String(2048))
+    language: Named[str | None] = Column(String(35))
     roles: Named[Any] = Column(JSON)
     wallets: Named[Any] = Column(JSON)
     test_user: Named[bool] = Column(Boolean)
@@ -94,7 +95,10 @@ for _name in ("email_identity", "client_user_id"):
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """One account. Instants in epoch ms; dates are `YYYY-MM-DD`, the zone an IANA name."""
+    """One account. Instants in epoch ms; dates are `YYYY-MM-DD`, the zone an IANA name.
+
+    *language* is what its owner chose for mails, a tag of BCP 47; None follows whichever device asks.
+    """
 
     id: UUID
     team_id: UUID
@@ -104,6 +108,7 @@ class User:
     email_verified: bool
     nickname: str
     picture: str | None
+    language: str | None
     roles: tuple[str, ...]
     wallets: tuple[str, ...]
     test_user: bool
@@ -169,6 +174,8 @@ _GETS_MAIL_THERE = (
 _FIND_BY_ADDRESS = select(users).where(*_GETS_MAIL_THERE)
 HAS_ACCOUNT = exists().where(*_GETS_MAIL_THERE)
 """Whether there is one, inside somebody else's statement; `given` are its parameters."""
+CHOSEN_LANGUAGE = select(users.c.language).where(*_GETS_MAIL_THERE).scalar_subquery()
+"""The language that its owner chose for mails, likewise."""
 
 
 def given(team_id: UUID, address: Address) -> dict[str, Any]:
@@ -351,7 +358,7 @@ async def list_after(unit: Unit, team_id: UUID, last: User | None, limit: int) -
 
 
 async def change(unit: Unit, team_id: UUID, user_id: UUID, **changes: object) -> User:
-    """Set any of nickname, picture, roles, wallets, test_user, client_user_id, fallback_time_zone,
+    """Set any of nickname, picture, language, roles, wallets, test_user, client_user_id, fallback_time_zone,
     fallback_birth_date, ingestion_start, ingestion_end.
 
     Raises NotFound, ClientUserIdTaken, InputRefused.

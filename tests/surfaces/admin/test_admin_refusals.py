@@ -112,6 +112,8 @@ BODIES: list[tuple[str, str, dict[str, Any]]] = [
             "code_length": 6,
             "accept_development_keys": True,
             "account_pages": False,
+            "new_device_notices": True,
+            "colour": "#1a7f4b",
             "refuse_app_keys": False,
             "owner_id": None,
         },

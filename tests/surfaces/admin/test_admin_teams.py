@@ -22,6 +22,8 @@ async def test_a_team_is_made_read_listed_and_changed(admin: Admin) -> None:
         "code_length": 8,
         "accept_development_keys": False,
         "account_pages": True,
+        "new_device_notices": False,
+        "colour": "#1a7f4b",
         "refuse_app_keys": False,
     }
     assert await admin.call("PATCH", f"/teams/{made['id']}", changes) == {**made, **changes}

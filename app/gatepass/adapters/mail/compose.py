@@ -1,8 +1,8 @@
 """What a mail says, in the reader's language (contract elixir, section 10).
 
-The words of a language are one file, words/<tag>.toml; how they are set is one template for the plain part and one for
-the HTML part. In each part the code is the only run of five digits or more, and follows the word for "code", so that
-phones find it.
+The words of a language are one file, words/<tag>.toml, with a table for each kind of mail; how they are set is one
+template for the plain part and one for the HTML part. Where there is a code it is the only run of five digits or more in
+either part, and follows the word for "code", so that phones find it.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ from importlib.resources import files
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from gatepass.core.outbox import Claimed
+from gatepass.core.outbox import Claimed, CodeMail, NewDeviceMail
 
 FALLBACK = "en"
+LONGEST_DEVICE = 80
+"""Characters of a device's name that a mail repeats."""
 _WORDS = files("gatepass.adapters.mail") / "words"
 _TEMPLATES = Environment(
     loader=PackageLoader("gatepass.adapters.mail"),
@@ -43,15 +45,22 @@ class Composed:
 
 
 def compose(claimed: Claimed, *, code_in_subject: bool = True) -> Composed:
-    """The mail with the code. *code_in_subject* off is for those who fear lock-screen previews."""
-    mail = claimed.mail
+    """The mail as it leaves. *code_in_subject* off is for those who fear lock-screen previews."""
+    match claimed.mail:
+        case CodeMail():
+            return _with_code(claimed.mail, in_subject=code_in_subject)
+        case NewDeviceMail():
+            return _of_new_device(claimed.mail)
+
+
+def _with_code(mail: CodeMail, *, in_subject: bool) -> Composed:
     language = choose(mail.locale)
     words = words_of(language)
     values = {
         "code": mail.code,
         "application": harmless(mail.application),
         "minutes": mail.life_minutes,
-        "time": f"{datetime.fromtimestamp(mail.requested_at // 1000, UTC):%Y-%m-%d %H:%M:%S} UTC",
+        "time": _instant(mail.requested_at),
     }
     said = {name: sentence.format_map(values) for name, sentence in words.items()}
     said["life"] = said["life_one" if mail.life_minutes == 1 else "life"]
@@ -64,11 +73,42 @@ def compose(claimed: Claimed, *, code_in_subject: bool = True) -> Composed:
     }
     return Composed(
         to=mail.to,
-        subject=said["subject" if code_in_subject else "subject_without_code"],
+        subject=said["subject" if in_subject else "subject_without_code"],
         text=_TEMPLATES.get_template("code.txt").render(shown),
         html=_TEMPLATES.get_template("code.html").render(shown),
         language=language,
     )
+
+
+def _of_new_device(mail: NewDeviceMail) -> Composed:
+    language = choose(mail.locale)
+    words = words_of(language, "new_device")
+    device = harmless(mail.device or "")[:LONGEST_DEVICE]
+    values = {
+        "application": harmless(mail.application),
+        "device": device or words["unnamed"],
+        "time": _instant(mail.signed_in_at),
+        "address": mail.client_address or "–",
+    }
+    said = {name: sentence.format_map(values) for name, sentence in words.items() if name != "unnamed"}
+    shown = {
+        **said,
+        "title": said["subject"],
+        "page": mail.page,
+        "application": values["application"],
+        "language": language,
+    }
+    return Composed(
+        to=mail.to,
+        subject=said["subject"],
+        text=_TEMPLATES.get_template("new_device.txt").render(shown),
+        html=_TEMPLATES.get_template("new_device.html").render(shown),
+        language=language,
+    )
+
+
+def _instant(at: int) -> str:
+    return f"{datetime.fromtimestamp(at // 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 @cache
@@ -79,9 +119,10 @@ def languages() -> dict[str, str]:
 
 
 @cache
-def words_of(language: str) -> dict[str, str]:
-    """The sentences of one language, by name."""
-    return tomllib.loads((_WORDS / f"{language}.toml").read_text(encoding="utf-8"))
+def words_of(language: str, mail: str = "code") -> dict[str, str]:
+    """The sentences of one kind of *mail*, `code` or `new_device`, in one language, by name."""
+    sentences: dict[str, str] = tomllib.loads((_WORDS / f"{language}.toml").read_text(encoding="utf-8"))[mail]
+    return sentences
 
 
 def choose(preferred: str) -> str:

@@ -50,7 +50,7 @@ def write(composed: Composed, claimed: Claimed, sender: Sender) -> EmailMessage:
     message["From"] = Address(sender.name, addr_spec=sender.address)
     message["To"] = Address(addr_spec=to)
     message["Subject"] = composed.subject
-    message["Date"] = datetime.fromtimestamp(claimed.mail.requested_at // 1000, UTC)
+    message["Date"] = datetime.fromtimestamp(claimed.mail.dated_at // 1000, UTC)
     message["Message-ID"] = f"<{claimed.id}@{sender.domain}>"
     message["Auto-Submitted"] = "auto-generated"
     message["X-Auto-Response-Suppress"] = "All"

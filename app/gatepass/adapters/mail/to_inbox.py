@@ -10,7 +10,7 @@ import structlog
 from gatepass.adapters.mail import Transact
 from gatepass.adapters.mail.compose import compose, harmless
 from gatepass.core import inbox
-from gatepass.core.outbox import Claimed
+from gatepass.core.outbox import Claimed, CodeMail
 from gatepass.core.unit import Unit
 
 log = structlog.get_logger("gatepass.inbox")
@@ -38,6 +38,7 @@ class InboxPostman:
     async def deliver(self, claimed: Claimed) -> None:
         """Keep the mail. Delivering twice keeps it once: the message has the mail's own id."""
         composed = compose(claimed, code_in_subject=self._code_in_subject)
+        with_code = claimed.mail if isinstance(claimed.mail, CodeMail) else None
 
         async def keep(unit: Unit) -> None:
             await inbox.put(
@@ -49,17 +50,17 @@ class InboxPostman:
                     subject=composed.subject,
                     text=composed.text,
                     html=composed.html,
-                    code=claimed.mail.code,
-                    transaction_id=claimed.mail.transaction_id,
+                    code=with_code.code if with_code else None,
+                    transaction_id=with_code.transaction_id if with_code else None,
                     sent_at=unit.now,
                 ),
             )
 
         await self._transact(keep)
         self._arrived(claimed.team_id)
-        if self._prints_codes:
+        if self._prints_codes and with_code:
             # The whole line is the event: values under a key named `code` do not survive the log's redaction.
-            log.info(f"code {claimed.mail.code} for {composed.to} ({harmless(claimed.mail.application)})")
+            log.info(f"code {with_code.code} for {composed.to} ({harmless(with_code.application)})")
 
     async def close(self) -> None:
         """Nothing to let go of."""

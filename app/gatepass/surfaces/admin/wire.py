@@ -75,7 +75,13 @@ class ChangeTeam(Body):
         MISSING, ge=5, le=10, description="null: as the deployment says.", examples=[6]
     )
     accept_development_keys: bool | MISSING = MISSING
-    account_pages: bool | MISSING = MISSING
+    account_pages: bool | MISSING = Field(MISSING, description="Whether its users have pages of their own.")
+    new_device_notices: bool | MISSING = Field(
+        MISSING, description="Whether users who have such pages are mailed when a device signs in for the first time."
+    )
+    colour: str | MISSING | None = Field(
+        MISSING, max_length=32, description="Of those pages; null: Gatepass's own.", examples=["#1a7f4b"]
+    )
     refuse_app_keys: bool | MISSING = MISSING
     owner_id: UUID | MISSING | None = Field(
         MISSING, description="The user whom a desktop key without a player is for.", examples=[None]
@@ -186,6 +192,8 @@ class Team(Answer):
     code_length: int | None = Field(examples=[6])
     accept_development_keys: bool
     account_pages: bool
+    new_device_notices: bool
+    colour: str | None = Field(examples=["#1a7f4b"])
     refuse_app_keys: bool
     owner_id: UUID | None
     created_at: Instant

@@ -124,7 +124,7 @@ async def verify_code(call: InCall) -> Response:
 
     async def work(unit: Unit, app: App) -> otp.Verified:
         body = wire.parse(wire.OtpVerify, call.body)
-        return await otp.verify(unit, app, body.transaction_id, body.code, device=body.device())
+        return await otp.verify(unit, app, body.transaction_id, body.code, device=body.device(call.accept_language))
 
     verified = await call.transact(work)
     account = wire.Account.of(verified.grant, ban_reason=None)
@@ -164,7 +164,7 @@ async def scan_qr(call: InCall) -> Response:
 
     async def work(unit: Unit, app: App) -> Grant:
         body = wire.parse(wire.QrVerify, call.body)
-        return await qr.scan(unit, app, body.qr_value, device=body.device())
+        return await qr.scan(unit, app, body.qr_value, device=body.device(call.accept_language))
 
     return wire.success(wire.Credentials(**call.bundle(await call.transact(work))))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Any, Generic, Literal, TypeVar
 
 from fastapi import Response
@@ -12,6 +11,7 @@ from pydantic.alias_generators import to_camel
 
 from gatepass.core.access_tokens import AccessToken, Bearer
 from gatepass.core.errors import InputRefused
+from gatepass.core.languages import TAG, preferred
 from gatepass.core.qr import QrCode
 from gatepass.core.refresh_tokens import RefreshToken
 from gatepass.core.server_secret import ServerSecret
@@ -19,10 +19,6 @@ from gatepass.core.sessions import Device, Grant
 
 BODY_LIMIT = 16 * 1024
 MEDIA_TYPE = "application/json; charset=utf-8"
-_LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,3}")
-_WEIGHED = re.compile(
-    rf"[ \t]*(?P<tag>{_LANGUAGE.pattern})[ \t]*(;[ \t]*[qQ]=(?P<quality>[01](\.[0-9]{{0,3}})?))?[ \t]*"
-)
 
 D = TypeVar("D", bound=BaseModel)
 
@@ -45,9 +41,9 @@ class _FromDevice(_Wire):
     device_model: str | None = Field(None, examples=["Pixel 9"])
     device_unique_identifier: str | None = None
 
-    def device(self) -> Device:
+    def device(self, accept_language: str) -> Device:
         """The labels, printable and at most 255 characters each (section 4.5)."""
-        return Device(_label(self.device_model), _label(self.device_unique_identifier))
+        return Device(_label(self.device_model), _label(self.device_unique_identifier), preferred(accept_language))
 
 
 class OtpVerify(_FromDevice):
@@ -101,13 +97,7 @@ def _label(text: str | None) -> str | None:
 
 def languages(locale: str | None, accept_language: str) -> str:
     """The caller's languages, best first, comma-separated: *locale*, else Accept-Language (RFC 9110 section 12.5.4)."""
-    if locale and _LANGUAGE.fullmatch(locale):
-        return locale
-    weighed = []
-    for part in accept_language[:1000].split(","):
-        if (found := _WEIGHED.fullmatch(part)) and (quality := float(found["quality"] or 1)):
-            weighed.append((quality, found["tag"]))
-    return ",".join(tag for _, tag in sorted(weighed, key=lambda one: -one[0])[:5])
+    return locale if locale and TAG.fullmatch(locale) else preferred(accept_language)
 
 
 # Answers.
