@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -148,6 +149,157 @@ async def test_a_slow_handler_is_nobodys_fault() -> None:
     assert answer.text == "3"
 
 
+async def said_to(port: int, sent: bytes) -> bytes:
+    """All that is answered to *sent* until the connection is closed."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(sent)
+    try:
+        async with asyncio.timeout(10):
+            return await reader.read()
+    finally:
+        writer.close()
+
+
+MANY_HEADERS = b"GET / HTTP/1.1\r\n" + b"".join(b"X-%d: 1\r\n" % number for number in range(2000)) + b"\r\n"
+LONG_HEADER = b"GET / HTTP/1.1\r\nX: " + b"x" * 1024 * 1024 + b"\r\n\r\n"
+LONG_TARGET = b"GET /" + b"x" * 100 * 1024 + b" HTTP/1.1\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [MANY_HEADERS, LONG_HEADER, LONG_HEADER[:200_000], GET + LONG_HEADER, LONG_TARGET],
+    ids=["2000 headers", "1 MiB", "never ending", "second request", "target"],
+)
+async def test_a_head_beyond_measure_is_refused_at_once(sent: bytes) -> None:
+    async with serving() as port:
+        began = time.monotonic()
+        said = await said_to(port, sent)
+        assert b"HTTP/1.1 431 " in said
+        assert b"connection: close\r\n" in said
+        assert time.monotonic() - began < 5
+
+
+async def test_a_head_within_measure_is_taken_however_it_is_cut() -> None:
+    head = b"POST / HTTP/1.1\r\nContent-Length: 3\r\n" + b"".join(
+        b"X-%d: %b\r\n" % (number, b"v" * 300) for number in range(98)
+    )
+    async with serving() as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for _ in range(2):
+            for start in range(0, len(head), 10_000):
+                writer.write(head[start : start + 10_000])
+                await asyncio.sleep(0.01)
+            writer.write(b"\r\nabc")
+            assert (await reader.readuntil(b"\r\n\r\n3")).startswith(b"HTTP/1.1 200")
+        writer.close()
+
+
+async def test_what_follows_a_body_is_no_header() -> None:
+    """A proxy that sets a header may pass on trailers as they came (RFC 9110 section 6.5.1)."""
+    seen: list[Any] = []
+
+    async def looking(scope: Any, receive: Any, send: Any) -> None:
+        await echo(scope, receive, send)
+        seen.extend(scope["headers"])
+
+    async with serving(looking) as port:
+        sent = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+        said = await said_to(port, sent + b"3\r\nabc\r\n0\r\nX-Forwarded-For: 192.0.2.66\r\n\r\n")
+    assert said.endswith(b"\r\n\r\n3")
+    assert [name for name, _ in seen] == [b"transfer-encoding", b"connection"]
+
+
+@pytest.mark.parametrize("wrapping", [b"1;x=%b\r\nx\r\n", b"0\r\nX: %b\r\nX: "], ids=["extensions", "trailers"])
+async def test_a_body_that_is_mostly_wrapping_closes_the_connection(wrapping: bytes) -> None:
+    async with serving() as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
+        writer.write(wrapping % (b"x" * 400_000))
+        assert await until_closed(reader) < 2
+        writer.close()
+
+
+async def test_a_refused_body_is_not_read_to_its_end() -> None:
+    """The caller still gets the answer, though it goes on sending."""
+
+    async def refusing(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 413, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+
+    async with serving(refusing) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(POST % 10**9)
+        closed = asyncio.create_task(reader.read())
+        sent = 0
+        while not closed.done():
+            writer.write(bytes(16 * 1024))
+            sent += 16 * 1024
+            await asyncio.sleep(0.005)
+        assert (await closed).startswith(b"HTTP/1.1 413 ")
+        assert sent < 10 * 1024 * 1024
+        writer.close()
+
+
+async def test_a_connection_serves_on_after_a_small_body_that_nobody_wanted() -> None:
+    async def not_reading(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 404, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+
+    async with serving(not_reading) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for _ in range(2):
+            writer.write(POST % 1000)
+            assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 404")
+            writer.write(bytes(1000))
+        writer.close()
+
+
+async def test_requests_queued_without_measure_close_the_connection() -> None:
+    served = 0
+
+    async def counting(scope: Any, receive: Any, send: Any) -> None:
+        nonlocal served
+        served += 1
+        await asyncio.sleep(0.05)
+        await echo(scope, receive, send)
+
+    async with serving(counting) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(GET * 5000)
+        assert await until_closed(reader) < 2
+        writer.close()
+    assert served <= 16
+
+
+async def test_an_answer_that_nobody_reads_is_given_up() -> None:
+    lost = asyncio.Event()
+
+    class Watched(HttpProtocol):
+        def connection_lost(self, exc: Exception | None) -> None:
+            super().connection_lost(exc)
+            lost.set()
+
+    async def plenty(scope: Any, receive: Any, send: Any) -> None:
+        size = 20 * 1024 * 1024
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % size)]})
+        await send({"type": "http.response.body", "body": bytes(size)})
+
+    async with serving(plenty, partial(Watched, unread_deadline=0.3)) as port:
+        with socket.create_connection(("127.0.0.1", port)) as caller:
+            caller.sendall(GET)
+            await asyncio.wait_for(lost.wait(), 5)
+
+
+async def test_a_full_server_closes_who_waits_to_take_who_comes() -> None:
+    async with serving(protocol=partial(HttpProtocol, most_connections=20)) as port:
+        held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(60)]
+        async with httpx.AsyncClient() as client:
+            assert (await client.post(f"http://127.0.0.1:{port}", content=b"abc")).text == "3"
+        assert sum(reader.at_eof() for reader, _ in held) >= 40
+        for _, writer in held:
+            writer.close()
+
+
 def breaking(share: int) -> Any:
     """An application that breaks off after *share* bytes of ten; none: before the head."""
 
@@ -231,5 +383,7 @@ def test_what_is_relied_on_of_uvicorn_is_still_there() -> None:
     assert 'self.scope["method"] =' in completes
     assert "self._start_asgi_task(self.cycle, app)" in completes
     assert "self.cycle.more_body = False" in inspect.getsource(HttpToolsProtocol.on_message_complete)
+    assert "self.send_400_response(msg)" in inspect.getsource(HttpToolsProtocol.data_received)
+    assert "self.headers.append((name, value))" in inspect.getsource(HttpToolsProtocol.on_header)
     runs = inspect.getsource(RequestResponseCycle.run_asgi)
     assert runs.count("not self.disconnected") == 2  # so that a connection broken off is no fault of the application

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import signal
 import socket
 import sys
@@ -21,6 +22,8 @@ GRACE = 10
 """Seconds for requests under way when the server is told to stop."""
 TEST_GRACE = 1
 """The same in test mode, where requests may hang on purpose."""
+DESCRIPTORS = 8192
+"""Open files and sockets that a process asks the system for; many systems give 1024 to who does not ask."""
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -55,6 +58,7 @@ def config(app: Any, *, workers: int = 1, factory: bool = False, test_mode: bool
         factory=factory,
         workers=workers,
         http=BreakableHttpProtocol if test_mode else HttpProtocol,
+        ws="none",
         loop="uvloop",
         proxy_headers=False,
         server_header=False,
@@ -89,6 +93,7 @@ def run(served: uvicorn.Config, bound: socket.socket, *, ready: Callable[[], Awa
     """Serve until told to stop; SIGTERM and Ctrl-C are a normal end. Raises Failure when the server never started,
     and whatever *ready* raised."""
     stop_politely()
+    _ask_for_descriptors()
     with closing(bound):
         if served.workers > 1:
             Multiprocess(served, [bound]).run()
@@ -104,6 +109,14 @@ def run(served: uvicorn.Config, bound: socket.socket, *, ready: Callable[[], Awa
             raise server.failure
         if not server.started:
             raise Failure("the server did not start", "the log above says why")
+
+
+def _ask_for_descriptors() -> None:
+    """Raise this process's soft limit; the workers inherit it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(DESCRIPTORS, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def stop_politely() -> None:
