@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from leaks import WATCH
+
 GATEPASS = Path(sys.executable).parent / "gatepass"
 PATIENCE = 60
 """Seconds to wait for a process; far more than it takes, for busy machines."""
@@ -96,16 +98,17 @@ def _process(cwd: Path, command: tuple[str, ...], settings: dict[str, str]) -> I
         process = subprocess.Popen(
             [GATEPASS, *command], cwd=cwd, env=environment(settings), stdout=stdout, stderr=stderr
         )
-    try:
-        yield Running(process, {}, out, err)
-    finally:
-        if process.poll() is None:
-            process.terminate()
-            try:
-                process.wait(PATIENCE)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+    with WATCH.reading(err):
+        try:
+            yield Running(process, {}, out, err)
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                try:
+                    process.wait(PATIENCE)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
 
 
 def until(reached: Any, running: Running) -> None:

@@ -75,7 +75,7 @@ def running(count: int, database_url: str, directory: Path, **settings: object) 
         processes = []
         for number, port in enumerate(ports):
             process = _start(directory, directory / f"server-{number}.log", port, environment)
-            stack.callback(WATCH.read, process.log)
+            stack.enter_context(WATCH.reading(process.log))
             stack.callback(process.stop)
             processes.append(process)
         for process in processes:

@@ -12,7 +12,7 @@ from typing import Any
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from gatepass.adapters.clock import ManualClock
+from gatepass.adapters.clock import Clock
 
 _numbers = count(1)
 
@@ -25,7 +25,7 @@ def base64url(raw: bytes) -> str:
 class Prover:
     """A key, by default a fresh P-256 one, and the clock that its proofs are dated with."""
 
-    clock: ManualClock
+    clock: Clock
     private: Any = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
     algorithm: str = "ES256"
 
