@@ -62,10 +62,16 @@ class Message:
 
 
 async def put(unit: Unit, message: Message) -> None:
-    """Keep one message as its team's latest; the same one twice is kept once, and none where the team is gone."""
+    """Keep one message as its team's latest; the same one twice is kept once, and none where the team is gone.
+
+    The team's row is held meanwhile: messages that arrive at once would get one number.
+    """
+    team = select(teams.c.id).where(teams.c.id == message.team_id).with_for_update(key_share=True)
+    if await unit.db.scalar(team) is None:
+        return
     latest = select(func.coalesce(func.max(messages.c.number), 0)).where(messages.c.team_id == message.team_id)
     columns = {name: literal(value, messages.c[name].type) for name, value in asdict(message).items()}
-    row = select(*{**columns, "number": latest.scalar_subquery() + 1}.values()).where(teams.c.id == message.team_id)
+    row = select(*{**columns, "number": latest.scalar_subquery() + 1}.values())
     await unit.db.execute(upsert(unit.db, messages).from_select(list(columns), row).on_conflict_do_nothing())
 
 

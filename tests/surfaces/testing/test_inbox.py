@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from uuid import UUID
 
 import pytest
 from plane import Plane
 
+from gatepass.core import inbox
 from harness import VERIFY
 
 LATE = 30
@@ -38,6 +40,15 @@ async def test_an_inbox_shows_its_own_world_and_the_address_asked_for(plane: Pla
     assert [message["to"] for message in await world.messages()] == ["ada@example.com", "bob@example.com"]
     assert [message["to"] for message in await world.messages(to="BOB@example.com")] == ["bob@example.com"]
     assert await other.messages(to="bob@example.com") == []
+
+
+async def test_mails_that_arrive_at_once_arrive_one_after_the_other(plane: Plane) -> None:
+    """Each has its place, so that waiting for the next one misses none."""
+    world = await plane.make()
+    asked = [await world.ask_for_code(f"{number}@example.com") for number in range(12)]
+    await plane.deliver()
+    messages = await plane.server.runtime.read(lambda unit: inbox.list_messages(unit, UUID(world.team_id)))
+    assert [message.number for message in messages] == list(range(1, len(asked) + 1))
 
 
 async def test_waiting_ends_when_the_worker_has_delivered(plane: Plane) -> None:
