@@ -45,6 +45,22 @@ async def postgres_url(postgres: Cluster) -> str:
     return url
 
 
+@pytest.fixture(scope="session")
+async def sqlite_url_of_processes(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A migrated SQLite file for server processes: their workers would take the mails of servers in this process."""
+    url = f"sqlite:///{tmp_path_factory.mktemp('sqlite-of-processes') / 'gatepass.db'}"
+    await _migrate(url)
+    return url
+
+
+@pytest.fixture(scope="session")
+async def postgres_url_of_processes(postgres: Cluster) -> str:
+    """The same in PostgreSQL."""
+    url = postgres.create_database("processes")
+    await _migrate(url)
+    return url
+
+
 async def _migrate(url: str) -> None:
     database = Database(url)
     await migrations.up(database)

@@ -12,14 +12,16 @@ from processes import Process, running
 
 
 @pytest.fixture(scope="session")
-def process(anyio_backend: str, sqlite_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
-    with running(1, sqlite_url, tmp_path_factory.mktemp("foreign")) as (process,):
+def process(
+    anyio_backend: str, sqlite_url_of_processes: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Process]:
+    with running(1, sqlite_url_of_processes, tmp_path_factory.mktemp("foreign")) as (process,):
         yield process
 
 
 @pytest.fixture
-async def customer(process: Process, sqlite_url: str) -> Customer:
-    return await new_customer(process.url, sqlite_url)
+async def customer(process: Process, sqlite_url_of_processes: str) -> Customer:
+    return await new_customer(process.url, sqlite_url_of_processes)
 
 
 @pytest.fixture(scope="session")

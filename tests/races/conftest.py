@@ -19,7 +19,7 @@ LIMITS = {
 }
 
 
-@pytest.fixture(scope="session", params=["sqlite_url", "postgres_url"])
+@pytest.fixture(scope="session", params=["sqlite_url_of_processes", "postgres_url_of_processes"])
 def servers(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[str, list[Process]]]:
