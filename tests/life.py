@@ -82,7 +82,7 @@ class Life:
 
     async def events(self) -> list[tuple[Event, dict[str, object]]]:
         """What was recorded about the session after it was opened, oldest first."""
-        found = await self.server.runtime.read(lambda unit: audit.list_events(unit, session_id=self.id))
+        found = await self.server.runtime.read(lambda unit: audit.list_events(unit, audit.Filter(session_id=self.id)))
         return [(event.event, event.detail) for event in reversed(found)][1:]
 
     def wait(self, seconds: float) -> None:

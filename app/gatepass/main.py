@@ -91,7 +91,7 @@ def create_app(
             if worlds:
                 await _begin_test_mode(runtime)
             if worker:
-                async with _worker(runtime, postman, worlds).running():
+                async with runtime.tally.writing(runtime.transact), _worker(runtime, postman, worlds).running():
                     yield
             else:
                 yield

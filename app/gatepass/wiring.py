@@ -26,10 +26,12 @@ from gatepass.adapters.hot import Hot, Receipt
 from gatepass.adapters.keyring import Keyring
 from gatepass.adapters.known import Known, digest
 from gatepass.adapters.revocation_feed import RevocationFeed
+from gatepass.adapters.tally import Tally
 from gatepass.core import access_tokens, api_keys, dpop, rotation, sessions, teams
 from gatepass.core.access_tokens import Bearer, Signer
 from gatepass.core.api_keys import App
 from gatepass.core.errors import DpopRefused, InputRefused, Refusal, Unavailable
+from gatepass.core.facts import Fact
 from gatepass.core.mint import Mint
 from gatepass.core.sessions import Audience, Grant
 from gatepass.core.unit import Caller, Unit
@@ -60,6 +62,7 @@ class Runtime:
         self.teams = Known(self.read, teams.get)
         self.hot = Hot(self.database)
         self.outbox_waits = asyncio.Event()
+        self.tally = Tally()
         self._proxies = settings.proxies()
 
     async def close(self) -> None:
@@ -97,9 +100,13 @@ class Runtime:
         Raises as `rotation.rotate`.
         """
         ask = rotation.ask(self.secret, self.policy, presented, audience, self.clock.now())
-        if ask is not None and (grant := await self.hot.rotate(ask)) is not None:
-            return grant
-        return await self.transact(lambda unit: rotation.rotate(unit, presented, audience, proof=proof), caller=caller)
+        grant = None if ask is None else await self.hot.rotate(ask)
+        if grant is None:
+            grant = await self.transact(
+                lambda unit: rotation.rotate(unit, presented, audience, proof=proof), caller=caller
+            )
+        self.tally.count(Fact.REFRESH, grant.team_id, grant.issued_at)
+        return grant
 
     async def bearer(self, presented: str | None, app: App, *, caller: Caller = NOBODY) -> Bearer:
         """As `access_tokens.authenticate`, the look at the session shared with whoever else looks right now.
@@ -127,8 +134,10 @@ class Runtime:
             except Refusal as refusal:
                 if refusal.keeps_writes:
                     await commit()
+                    self.tally.count_all(unit.facts, unit.now)
                 raise
             await commit()
+            self.tally.count_all(unit.facts, unit.now)
             return result
 
         try:

@@ -167,7 +167,7 @@ async def test_a_caller_who_hung_up_while_queueing_ends_no_session(pair: Pair) -
 
 async def _was_unheard(pair: Pair, session: UUID) -> bool:
     for _ in range(20):
-        events = await pair.runtime.read(lambda unit: audit.list_events(unit, session_id=session))
+        events = await pair.runtime.read(lambda unit: audit.list_events(unit, audit.Filter(session_id=session)))
         if events[0].event is audit.Event.REUSE_UNHEARD:
             return True
         await asyncio.sleep(0.1)

@@ -14,6 +14,7 @@ import typer
 
 from gatepass import __version__
 from gatepass.cli import (
+    audit,
     check_client,
     dev,
     env,
@@ -47,6 +48,7 @@ app.command(
 app.command("env", epilog=env.EXAMPLES)(env.env)
 app.command("inbox", epilog=inbox.EXAMPLES)(inbox.inbox)
 app.command("serve", epilog=serve.EXAMPLES)(serve.serve)
+app.command("audit", epilog=audit.EXAMPLES)(audit.audit)
 app.command("init", epilog=init.EXAMPLES)(init.init)
 app.command("check-client", epilog=check_client.EXAMPLES)(check_client.check_client)
 for group in (migrate, teams, keys, users, sessions, signing_keys):

@@ -11,8 +11,22 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from sqlalchemy import JSON, BigInteger, Column, Index, Named, String, Table, TypedColumns, Uuid, insert, select
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    ColumnElement,
+    Index,
+    Named,
+    String,
+    Table,
+    TypedColumns,
+    Uuid,
+    insert,
+    select,
+)
 
+from gatepass.core.ids import first_id
 from gatepass.core.schema import metadata
 
 if TYPE_CHECKING:
@@ -62,6 +76,8 @@ audit_events = Table(
     _AuditColumns,
     Index("ix_audit_events_session_id", "session_id"),
     Index("ix_audit_events_team_id_id", "team_id", "id"),
+    Index("ix_audit_events_user_id_id", "user_id", "id"),
+    Index("ix_audit_events_event_id", "event", "id"),
 )
 
 
@@ -105,20 +121,52 @@ async def record(
 _APPEND = insert(audit_events)
 
 
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which events: those that meet all that is given. From *since* on and before *until*, epoch ms."""
+
+    team_id: UUID | None = None
+    user_id: UUID | None = None
+    session_id: UUID | None = None
+    event: Event | None = None
+    since: int | None = None
+    until: int | None = None
+
+    def conditions(self, unit: Unit) -> list[ColumnElement[bool]]:
+        """The same in SQL. Ids are in the order of time, so an instant bounds them too, and the walk through them ends.
+
+        No id says a later instant than its event. It says another one where a seed draws the ids, in test mode alone.
+        """
+        e = audit_events.c
+        named: dict[Column[Any], object] = {
+            e.team_id: self.team_id,
+            e.user_id: self.user_id,
+            e.session_id: self.session_id,
+            e.event: self.event,
+        }
+        conditions: list[ColumnElement[bool]] = []
+        conditions += [column == value for column, value in named.items() if value is not None]
+        if self.since is not None:
+            conditions.append(e.at >= self.since)
+            if not unit.policy.test_mode:
+                conditions.append(e.id >= first_id(self.since))
+        if self.until is not None:
+            conditions += [e.at < self.until, e.id < first_id(self.until)]
+        return conditions
+
+
+EVERYTHING = Filter()
+
+
 async def list_events(
     unit: Unit,
+    wanted: Filter = EVERYTHING,
     *,
-    team_id: UUID | None = None,
-    session_id: UUID | None = None,
     before: UUID | None = None,
     limit: int = 100,
 ) -> list[AuditEvent]:
     """Newest first, at most *limit*; *before* is the id of the last event already seen."""
-    query = select(audit_events).order_by(audit_events.c.id.desc()).limit(limit)
-    if team_id is not None:
-        query = query.where(audit_events.c.team_id == team_id)
-    if session_id is not None:
-        query = query.where(audit_events.c.session_id == session_id)
+    query = select(audit_events).where(*wanted.conditions(unit)).order_by(audit_events.c.id.desc()).limit(limit)
     if before is not None:
         query = query.where(audit_events.c.id < before)
     return [AuditEvent(**{**row._mapping, "event": Event(row.event)}) for row in await unit.db.execute(query)]

@@ -48,7 +48,7 @@ class Explanation:
 async def explain(unit: Unit, session_id: UUID, *, team_id: UUID | None = None) -> Explanation:
     """Tell the story of one session, within one team if given. Raises NotFound, also for one that was purged."""
     session = await sessions.get(unit, session_id, team_id=team_id)
-    events = await audit.list_events(unit, session_id=session_id, limit=_MOST_EVENTS)
+    events = await audit.list_events(unit, audit.Filter(session_id=session_id), limit=_MOST_EVENTS)
     reuse = next((event.detail for event in events if event.event is Event.SESSION_ENDED), {})
     timeline = [Moment(session.opened_at, Event.SESSION_OPENED.value, _opening(session))]
     for event in reversed(events):

@@ -1,4 +1,4 @@
-"""Ids as strangers write them."""
+"""Ids as strangers write them, and ids as instants."""
 
 from __future__ import annotations
 
@@ -15,3 +15,8 @@ def find_id(presented: str) -> UUID | None:
     the digits of every script.
     """
     return UUID(presented) if _CANONICAL.fullmatch(presented) else None
+
+
+def first_id(now: int) -> UUID:
+    """Not after any UUIDv7 made at *now* (ms)."""
+    return UUID(int=min(max(0, now), 2**48 - 1) << 80)

@@ -35,6 +35,7 @@ from gatepass.core import audit, known_clients, limits, new_devices, outbox, sig
 from gatepass.core.addresses import Address
 from gatepass.core.api_keys import App, Environment
 from gatepass.core.errors import CodeMalformed, CodeWrong, OtpExpired, OtpLocked, OtpUnknown
+from gatepass.core.facts import Fact
 from gatepass.core.ids import find_id
 from gatepass.core.limits import Budget
 from gatepass.core.schema import MINUTE, metadata
@@ -131,6 +132,8 @@ async def request(unit: Unit, app: App, address: Address, *, locale: str = "en")
         expires_at=unit.now + code_ttl,
         deliver=may_sign_in and fixed is None,
     )
+    if may_sign_in and fixed is None:
+        unit.count(Fact.CODE_SENT, app.team.id)
     exposed = app.environment is Environment.DEVELOPMENT and unit.policy.expose_user_code
     return Requested(transaction_id, code if exposed else None)
 
@@ -200,6 +203,7 @@ async def verify(unit: Unit, app: App, transaction: str, presented: str, *, devi
         refusal = await _explain(unit, app, transaction_id)
         if isinstance(refusal, OtpUnknown):
             await limits.spend(unit, per_client)
+        unit.count(Fact.CODE_REFUSED, app.team.id)
         raise refusal
     address = Address.parse(row.email, dotless=True)
     seen = await known_clients.look(unit, app.team.id, address, device.id)
@@ -207,6 +211,7 @@ async def verify(unit: Unit, app: App, transaction: str, presented: str, *, devi
     budgets = (per_client, Budget("wrong_codes_per_address", rates.wrong_codes_per_address, subject))
     await limits.spend(unit, *budgets)
     if not unit.secret.verifies(_PURPOSE, transaction_id.bytes + code.encode(), row.digest):
+        unit.count(Fact.CODE_REFUSED, app.team.id)
         if row.attempts >= row.max_attempts:
             await _close(unit, transaction_id, State.LOCKED)
             await audit.record(unit, audit.Event.OTP_LOCKED, team_id=app.team.id)
@@ -219,6 +224,7 @@ async def verify(unit: Unit, app: App, transaction: str, presented: str, *, devi
     if not (new_account or seen.device):
         await new_devices.tell(unit, app.team, user, grant, device)
     await known_clients.remember(unit, app.team.id, address, device.id)
+    unit.count(Fact.CODE_VERIFIED, app.team.id)
     return Verified(grant, new_account)
 
 

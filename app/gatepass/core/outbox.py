@@ -36,6 +36,7 @@ from sqlalchemy import (
     update,
 )
 
+from gatepass.core.facts import Fact
 from gatepass.core.schema import MINUTE, SECOND, metadata
 from gatepass.core.server_secret import SealBroken
 from gatepass.core.unit import Unit
@@ -190,18 +191,22 @@ def _unseal(unit: Unit, sealed: bytes | None) -> Mail | None:
         return None
 
 
-async def _settle(unit: Unit, state: State, ids: list[UUID], failure: str | None = None) -> None:
-    if ids:
-        await unit.db.execute(
-            update(outbox)
-            .where(outbox.c.id.in_(ids), outbox.c.state == State.PENDING.value)
-            .values(state=state.value, settled_at=unit.now, sealed=None, last_failure=failure)
-        )
+async def _settle(unit: Unit, state: State, ids: list[UUID], failure: str | None = None) -> int:
+    """How many of them were not settled before."""
+    if not ids:
+        return 0
+    settled = await unit.db.execute(
+        update(outbox)
+        .where(outbox.c.id.in_(ids), outbox.c.state == State.PENDING.value)
+        .values(state=state.value, settled_at=unit.now, sealed=None, last_failure=failure)
+    )
+    return settled.rowcount
 
 
 async def settle(unit: Unit, claimed: Claimed, state: State, failure: str | None = None) -> None:
     """A claimed mail is done with: sent, or refused for good with a word on why. Erases what it said."""
-    await _settle(unit, state, [claimed.id], failure)
+    if await _settle(unit, state, [claimed.id], failure) and isinstance(claimed.mail, CodeMail):
+        unit.count(Fact.CODE_DELIVERED if state is State.SENT else Fact.CODE_REJECTED, claimed.team_id)
 
 
 async def put_back(unit: Unit, claimed: Claimed, failure: str) -> int:

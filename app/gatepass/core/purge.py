@@ -12,9 +12,22 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Column, ColumnElement, Table, and_, delete, or_, select
+from sqlalchemy import Column, ColumnElement, Table, and_, delete, or_, select, tuple_
 
-from gatepass.core import audit, dpop, inbox, known_clients, limits, otp, outbox, qr, sessions, sign_in_tokens
+from gatepass.core import (
+    audit,
+    daily_counts,
+    dpop,
+    inbox,
+    known_clients,
+    limits,
+    otp,
+    outbox,
+    qr,
+    sessions,
+    sign_in_tokens,
+)
+from gatepass.core.ids import first_id
 from gatepass.core.schema import DAY
 from gatepass.core.sessions import Surface
 from gatepass.core.unit import Unit
@@ -41,12 +54,7 @@ def _past(column: Column[Any], kept: int = 0) -> Rule:
 
 def _aged(id_column: Column[Any], at: Column[Any], kept: int) -> Rule:
     """Rows whose instant *at*, never before the one in their id, lies *kept* ms back."""
-    return Rule(id_column.table, id_column, lambda now: and_(id_column < _first_id(now - kept + 1), at <= now - kept))
-
-
-def _first_id(now: int) -> UUID:
-    """Not after any UUIDv7 made at *now* (ms)."""
-    return UUID(int=max(0, now) << 80)
+    return Rule(id_column.table, id_column, lambda now: and_(id_column < first_id(now - kept + 1), at <= now - kept))
 
 
 RULES = (
@@ -56,6 +64,7 @@ RULES = (
     _past(dpop.dpop_proofs.c.expires_at),
     _past(limits.limits.c.resets_at),
     _past(known_clients.known_clients.c.seen_at, known_clients.MEMORY),
+    _past(daily_counts.daily_counts.c.day, daily_counts.KEPT),
     _aged(outbox.outbox.c.id, outbox.outbox.c.settled_at, DAY),
     _aged(inbox.messages.c.id, inbox.messages.c.sent_at, 7 * DAY),
     _aged(audit.audit_events.c.id, audit.audit_events.c.at, 400 * DAY),
@@ -64,9 +73,10 @@ RULES = (
 
 async def batch(unit: Unit, rule: Rule) -> int:
     """Delete up to 500 rows that *rule* calls dead; how many. Passes over what another process is deleting."""
-    (key,) = rule.table.primary_key
-    dead = select(key).where(rule.dead(unit.now)).order_by(rule.by).limit(BATCH).with_for_update(skip_locked=True)
-    return (await unit.db.execute(delete(rule.table).where(key.in_(dead)))).rowcount
+    key = tuple(rule.table.primary_key)
+    dead = select(*key).where(rule.dead(unit.now)).order_by(rule.by).limit(BATCH).with_for_update(skip_locked=True)
+    is_dead = key[0].in_(dead) if len(key) == 1 else tuple_(*key).in_(dead)
+    return (await unit.db.execute(delete(rule.table).where(is_dead))).rowcount
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +105,7 @@ async def walk_sessions(unit: Unit, after: UUID = BEFORE_ALL) -> Walked:
             s.c.absolute_expires_at <= unit.now - KEPT_AFTER_EXPIRY,
         ),
     )
-    youngest = _first_id(unit.now - min(idle_ttls.values()) + 1)
+    youngest = first_id(unit.now - min(idle_ttls.values()) + 1)
     stretch = (
         await unit.db.scalars(select(s.c.id).where(s.c.id > after, s.c.id < youngest).order_by(s.c.id).limit(BATCH))
     ).all()

@@ -22,6 +22,7 @@ from gatepass.core.errors import (
     Unavailable,
     UserBanned,
 )
+from gatepass.core.facts import Fact
 from gatepass.core.limits import Budget
 from gatepass.core.refresh_tokens import RefreshToken
 from gatepass.core.schema import SECOND
@@ -231,6 +232,7 @@ async def _forgive(unit: Unit, session: Session, token: RefreshToken) -> Grant:
         )
     ).one()
     await _record(unit, session, audit.Event.REFRESH_RECOVERED, generation=session.generation)
+    unit.count(Fact.RECOVERY, session.team_id)
     return _grant(unit, row)
 
 

@@ -30,6 +30,7 @@ from sqlalchemy import (
 
 from gatepass.core import audit
 from gatepass.core.errors import NotFound
+from gatepass.core.facts import Fact
 from gatepass.core.schema import metadata
 from gatepass.core.unit import Unit
 
@@ -220,6 +221,8 @@ async def end(unit: Unit, session_id: UUID, cause: Cause, **detail: int) -> bool
         session_id=session_id,
         detail={"cause": cause.value, **detail},
     )
+    if cause is Cause.REUSE:
+        unit.count(Fact.REUSE, row.team_id)
     return True
 
 

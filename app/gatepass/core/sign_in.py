@@ -8,6 +8,7 @@ from sqlalchemy import insert
 
 from gatepass.core import audit, users
 from gatepass.core.errors import UserBanned
+from gatepass.core.facts import Fact
 from gatepass.core.sessions import Audience, Device, Grant, Proof, Session, Surface, sessions
 from gatepass.core.unit import Unit
 
@@ -84,6 +85,7 @@ async def open_for(
         session_id=session.id,
         detail={"proof": proof.value, "surface": session.surface.value},
     )
+    unit.count(Fact(f"sign_in.{proof}"), session.team_id)
     return grant_of(unit, session, user, region=audience.region)
 
 

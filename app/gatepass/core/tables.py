@@ -4,6 +4,7 @@ from gatepass.core import (
     api_keys,
     app_keys,
     audit,
+    daily_counts,
     dpop,
     inbox,
     known_clients,
@@ -36,6 +37,7 @@ ALL = (
     outbox.outbox,
     inbox.messages,
     audit.audit_events,
+    daily_counts.daily_counts,
     worlds.worlds,
 )
 

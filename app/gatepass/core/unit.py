@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from gatepass.core.facts import Fact
 from gatepass.core.limits import Limits
 from gatepass.core.mint import Mint
 from gatepass.core.schema import DAY, HOUR, MINUTE, SECOND
@@ -84,3 +85,9 @@ class Unit:
     """What a key opens has changed: forget after the commit what this process remembers of keys."""
     nudges_outbox: bool = False
     """A mail was queued: wake this process's worker after the commit."""
+    facts: list[tuple[Fact, UUID]] = field(default_factory=list)
+    """What happened to which team; counted once it is committed."""
+
+    def count(self, fact: Fact, team_id: UUID) -> None:
+        """Have *fact* counted, if this transaction is committed."""
+        self.facts.append((fact, team_id))

@@ -48,10 +48,11 @@ class Document:
         announced = operation["responses"].get(str(answer.status_code))
         if announced is None:
             return [f"{answer.status_code} is not announced"]
-        media = announced["content"].get(answer.headers["content-type"].partition(";")[0])
+        kind = answer.headers["content-type"].partition(";")[0]
+        media = announced["content"].get(kind)
         if media is None:
             return [f"{answer.headers['content-type']} is not announced"]
-        return list(self._check(media["schema"], answer.json(), "$"))
+        return list(self._check(media["schema"], answer.json() if "json" in kind else answer.text, "$"))
 
     def fits(self, schema: dict[str, Any], value: object) -> list[str]:
         """What is wrong with *value*, measured by *schema*."""

@@ -127,7 +127,7 @@ class Drive:
         assert self.document.problems(answer) == [], (method, path, answer.text)
         template, _ = self.document.find(method, answer.request.url.path)
         self.seen.add((method, template, answer.status_code))
-        return answer.json()
+        return answer.json() if "json" in answer.headers["content-type"] else answer.text
 
 
 async def test_what_elixir_answers_is_what_it_announces(server: Server, document: Document) -> None:
@@ -230,11 +230,16 @@ async def test_what_the_admin_api_answers_is_what_it_announces(server: Server, d
     await every_way("DELETE", team)
     await every_way("GET", "/admin/v1/events")
     await drive.call("GET", "/admin/v1/events?limit=0", server.admin)
+    await every_way("GET", "/admin/v1/events.csv")
+    await drive.call("GET", "/admin/v1/events.csv?from=yesterday", server.admin)
+    await every_way("GET", "/admin/v1/counts")
+    await drive.call("GET", "/admin/v1/counts?days=0", server.admin)
+    await drive.call("GET", f"/admin/v1/counts?team_id={uuid4()}", server.admin)
 
     announced = {
         (method, path, int(status))
         for method, path, operation in document.operations()
-        if path.startswith(("/admin/v1/teams", "/admin/v1/events"))
+        if path.startswith(("/admin/v1/teams", "/admin/v1/events", "/admin/v1/counts"))
         for status in operation["responses"]
     }
     unseen = {outcome for outcome in announced - drive.seen if outcome[2] not in (403, 500, 503)}

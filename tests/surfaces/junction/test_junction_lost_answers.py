@@ -44,7 +44,9 @@ async def test_an_old_token_that_comes_back_after_its_successors_use_closes_the_
     assert owner.json()["detail"]["error_type"] == "reauthentication_required"
     session = await app.session()
     assert session.end_cause is Cause.REUSE
-    events = await backend.server.runtime.read(lambda unit: audit.list_events(unit, session_id=session.id))
+    events = await backend.server.runtime.read(
+        lambda unit: audit.list_events(unit, audit.Filter(session_id=session.id))
+    )
     assert (events[0].event, events[0].detail["cause"]) == (Event.SESSION_ENDED, "reuse")
 
 

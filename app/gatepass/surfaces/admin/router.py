@@ -10,7 +10,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
 
-from gatepass.core import api_keys, audit, sessions, teams, users
+from gatepass.core import api_keys, sessions, teams, users
 from gatepass.core.addresses import Address
 from gatepass.core.errors import Conflict, InputRefused, NotFound
 from gatepass.core.explain import explain
@@ -258,22 +258,3 @@ async def explain_session(team_id: UUID, session_id: UUID, runtime: InRuntime) -
         return wire.Explanation.at(unit.now, await explain(unit, session_id, team_id=team_id))
 
     return await runtime.read(work)
-
-
-# Events.
-
-
-@router.get("/events", tags=["Admin: events"], **documented(wire.Events, InputRefused("limit", "is not acceptable")))
-async def list_events(
-    runtime: InRuntime,
-    team_id: Annotated[UUID | None, Query(description="Only this team's.")] = None,
-    session_id: Annotated[UUID | None, Query(description="Only this session's.")] = None,
-    before: Annotated[UUID | None, Query(description="Only older ones than this event.")] = None,
-    limit: Limit = 100,
-) -> wire.Events:
-    """What happened, newest first."""
-    found = await runtime.read(
-        lambda unit: audit.list_events(unit, team_id=team_id, session_id=session_id, before=before, limit=limit)
-    )
-    events = [wire.AuditEvent.of(event) for event in found]
-    return wire.Events(events=events, next=events[-1].id if len(events) == limit else None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal, Self, TypeVar
 from uuid import UUID
@@ -11,6 +12,7 @@ from pydantic import MISSING, AfterValidator, BaseModel, BeforeValidator, Config
 from gatepass.core import audit, explain, sessions
 from gatepass.core.api_keys import Environment, Kind
 from gatepass.core.errors import InputRefused
+from gatepass.core.facts import Fact
 from gatepass.core.teams import Region, SignUp, TeamEnvironment
 
 BODY_LIMIT = 16 * 1024
@@ -24,6 +26,11 @@ def rfc3339(instant: object) -> object:
         return instant
     written = (_EPOCH + timedelta(milliseconds=instant)).isoformat(timespec="milliseconds")
     return written.replace("+00:00", "Z")
+
+
+def epoch_ms(instant: datetime) -> int:
+    """The instant in epoch ms."""
+    return (instant - _EPOCH) // timedelta(milliseconds=1)
 
 
 def _is_printable(text: str) -> str:
@@ -337,3 +344,21 @@ class Events(Answer):
 
     events: list[AuditEvent]
     next: UUID | None
+
+
+class Day(Answer):
+    """What was counted on one day (UTC). A fact that is not there did not happen."""
+
+    day: str = Field(pattern=r"^\d{4}-\d\d-\d\d$", examples=["2026-05-01"])
+    counts: dict[Fact, int] = Field(examples=[{"sign_in.otp": 12, "refresh": 480}])
+
+    @classmethod
+    def of_counts(cls, day: int, counts: Mapping[Fact, int]) -> Self:
+        """The day that begins at *day* (epoch ms)."""
+        return cls(day=(_EPOCH + timedelta(milliseconds=day)).date().isoformat(), counts=dict(counts))
+
+
+class Counts(Answer):
+    """Days, oldest first, those left out on which nothing was counted."""
+
+    days: list[Day]
