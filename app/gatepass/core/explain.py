@@ -49,7 +49,7 @@ async def explain(unit: Unit, session_id: UUID, *, team_id: UUID | None = None) 
     """Tell the story of one session, within one team if given. Raises NotFound, also for one that was purged."""
     session = await sessions.get(unit, session_id, team_id=team_id)
     events = await audit.list_events(unit, audit.Filter(session_id=session_id), limit=_MOST_EVENTS)
-    reuse = next((event.detail for event in events if event.event is Event.SESSION_ENDED), {})
+    ending = next((event.detail for event in events if event.event is Event.SESSION_ENDED), {})
     timeline = [Moment(session.opened_at, Event.SESSION_OPENED.value, _opening(session))]
     for event in reversed(events):
         if event.event in _WORDS:
@@ -57,24 +57,34 @@ async def explain(unit: Unit, session_id: UUID, *, team_id: UUID | None = None) 
     if session.proof is Proof.SIGN_IN_TOKEN and (voucher := await sign_in_tokens.find_voucher(unit, session)):
         timeline.append(Moment(voucher.issued_at, "sign_in_token_issued", _vouched(voucher)))
     if session.ended_at is not None and session.end_cause is not None:
-        words = _reuse(session, reuse) if session.end_cause is Cause.REUSE else _ENDINGS[session.end_cause]
+        words = _ending(session, session.end_cause, ending)
         timeline.append(Moment(session.ended_at, Event.SESSION_ENDED.value, f"Ended: {words}."))
     elif session.is_expired(unit.now):
         timeline.append(Moment(_expired_at(session), "session_expired", f"Expired: {_expiry(session)}."))
     timeline.sort(key=lambda moment: (moment.at, moment.event != "sign_in_token_issued"))
-    return Explanation(session, await _summary(unit, session, reuse), tuple(timeline))
+    return Explanation(session, await _summary(unit, session, ending), tuple(timeline))
 
 
 async def _summary(unit: Unit, session: Session, ending: dict[str, object]) -> str:
     if session.ended_at is None or session.end_cause is None:
         if session.is_expired(unit.now):
             return f"The session expired: {_expiry(session)}; nothing is wrong, and signing in again opens a new one."
-        left = span(min(session.idle_expires_at, session.absolute_expires_at or session.idle_expires_at) - unit.now)
+        left = span(_expired_at(session) - unit.now)
+        if session.is_browser:
+            return (
+                f"The session is open in a browser, last used {span(unit.now - session.last_seen_at)} ago and good for "
+                f"another {left}; a browser that asks for sign-in all the same has lost its cookie."
+            )
         return (
             f"The session is open, last refreshed {span(unit.now - session.rotated_at)} ago and good for another {left}; "
             "a phone that asks for sign-in all the same has lost its own copy of the tokens, so look at its storage."
         )
     match session.end_cause:
+        case Cause.SIGNED_OUT if "by" in ending:
+            return (
+                f"The user signed this device out from another one, session {ending['by']}, which is final and as asked; "
+                "sign in again."
+            )
         case Cause.SIGNED_OUT:
             return (
                 "The device signed itself out, which is final and as asked; "
@@ -132,6 +142,14 @@ _ENDINGS = {
 }
 
 
+def _ending(session: Session, cause: Cause, ending: dict[str, object]) -> str:
+    if cause is Cause.REUSE:
+        return _reuse(session, ending)
+    if cause is Cause.SIGNED_OUT and "by" in ending:
+        return f"the user signed it out from session {ending['by']}"
+    return _ENDINGS[cause]
+
+
 def _reuse(session: Session, ending: dict[str, object]) -> str:
     """What gave the reuse away: how old the token was, and how surely its successor had arrived."""
     presented = ending.get("presented")
@@ -152,6 +170,8 @@ def _expired_at(session: Session) -> int:
 def _expiry(session: Session) -> str:
     if session.absolute_expires_at is not None and session.absolute_expires_at <= session.idle_expires_at:
         return f"no session of its kind lives longer than {span(session.absolute_expires_at - session.opened_at)}"
+    if session.is_browser:
+        return f"the browser was not used for {span(session.idle_expires_at - session.last_seen_at)}"
     return f"the phone did not refresh for {span(session.idle_expires_at - session.rotated_at)}"
 
 

@@ -94,6 +94,10 @@ REVOKED = text("ended_at IS NOT NULL AND surface = 'junction' AND end_cause <> '
 Index("ix_sessions_ended_at", sessions.c.ended_at, sqlite_where=REVOKED, postgresql_where=REVOKED)
 
 
+BROWSER = "browser"
+"""What stands for an SDK in a session that a browser's cookie holds. No phone can say so (wiring.Runtime.caller)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Session:
     """One row of sessions. Instants in epoch ms."""
@@ -120,6 +124,11 @@ class Session:
     device_model: str | None
     device_id: str | None
     sdk: str | None
+
+    @property
+    def is_browser(self) -> bool:
+        """Whether a browser's cookie holds it, not a phone's tokens (account_browsers.py)."""
+        return self.sdk == BROWSER
 
     def is_expired(self, now: int) -> bool:
         """Whether the idle or the absolute limit has passed at *now*."""
