@@ -7,7 +7,7 @@ budgets and known clients go with the reset, or with their own time.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from typing import Any
@@ -34,13 +34,16 @@ from sqlalchemy.exc import IntegrityError
 from gatepass.core import api_keys, teams
 from gatepass.core.api_keys import Environment, Kind
 from gatepass.core.dpop import dpop_proofs
-from gatepass.core.errors import Conflict
+from gatepass.core.errors import Conflict, InputRefused
 from gatepass.core.known_clients import known_clients
 from gatepass.core.limits import limits
 from gatepass.core.schema import metadata, upsert
 from gatepass.core.signing_keys import signing_keys
 from gatepass.core.teams import Region, Team, TeamEnvironment
 from gatepass.core.unit import Unit
+
+FIRST, LAST = 946_684_800_000, 7_258_118_400_000
+"""Between which a clock may stand: the years 2000 to 2199, epoch ms."""
 
 
 class _WorldColumns(TypedColumns):
@@ -122,6 +125,18 @@ async def hold(unit: Unit, team_id: UUID) -> World:
     """As `get`; nobody else sets its clock until the transaction ends."""
     await unit.db.execute(select(teams.teams.c.id).where(teams.teams.c.id == team_id).with_for_update())
     return await get(unit, team_id)
+
+
+async def turn(unit: Unit, team_id: UUID, server: int, change: Callable[[World], World]) -> World:
+    """Set a world's clock to what *change* makes of it, while the server's shows *server* (epoch ms).
+
+    Raises NotFound, and InputRefused for an instant that no clock here shows.
+    """
+    world = change(await hold(unit, team_id))
+    if not FIRST <= world.now(server) <= LAST:
+        raise InputRefused("the clock", "can show the years 2000 to 2199")
+    await set_clock(unit, world)
+    return world
 
 
 async def set_clock(unit: Unit, world: World) -> None:

@@ -11,7 +11,7 @@ import pytest
 from plane import ADMIN, Plane, World
 
 from backend import LOCAL_TOKEN, USERS
-from gatepass.surfaces.testing.journal import KEPT
+from gatepass.traffic.journal import KEPT
 from harness import ACCOUNT_QR, LOGIN, QR_VERIFY, REFRESH, SIGN_OUT, USERINFO, VERIFY
 
 A_REIKEY = "5b1f0c86-3a57-4c0e-9d53-2f1e7a9c4d10"

@@ -15,10 +15,10 @@ from gatepass.adapters.worlds import Worlds
 from gatepass.surfaces.testing import control, router, states
 from gatepass.surfaces.testing.access import authorised
 from gatepass.surfaces.testing.door import Door
-from gatepass.surfaces.testing.faults import CHAOS
 from gatepass.surfaces.testing.interception import Interception, Spell
 from gatepass.surfaces.testing.refusals import spell
-from gatepass.surfaces.testing.traffic import Traffic
+from gatepass.traffic import Traffic
+from gatepass.traffic.faults import CHAOS
 from gatepass.wiring import Runtime
 
 __all__ = ["CHAOS", "mount", "spell"]

@@ -1,13 +1,11 @@
-"""Who may use the control plane, and what it works on."""
+"""Who may use the control plane."""
 
 from __future__ import annotations
 
 import hmac
-from typing import Annotated, cast
 
-from fastapi import Depends, Request, Response
+from fastapi import Request, Response
 
-from gatepass.adapters.worlds import Worlds
 from gatepass.core.errors import AccessTokenInvalid, Forbidden
 from gatepass.wiring import InRuntime
 
@@ -25,11 +23,3 @@ async def authorised(request: Request, response: Response, runtime: InRuntime) -
     expected = token.get_secret_value().encode()
     if scheme.lower() != "bearer" or not hmac.compare_digest(presented.strip().encode("latin-1"), expected):
         raise AccessTokenInvalid("not the admin token")
-
-
-def worlds_of(request: Request) -> Worlds:
-    """The worlds of the application that serves *request*."""
-    return cast(Worlds, request.app.state.worlds)
-
-
-InWorlds = Annotated[Worlds, Depends(worlds_of)]

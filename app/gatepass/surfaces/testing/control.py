@@ -9,10 +9,9 @@ from fastapi import APIRouter, Body, Depends, Query, Response
 from fastapi.responses import JSONResponse
 
 from gatepass.core import teams
-from gatepass.core.errors import InputRefused
-from gatepass.surfaces.testing.faults import Fault, Standing
-from gatepass.surfaces.testing.journal import KEPT, Recorded, Unmatched
-from gatepass.surfaces.testing.traffic import InTraffic
+from gatepass.traffic import InTraffic
+from gatepass.traffic.faults import Fault, Standing
+from gatepass.traffic.journal import KEPT, Recorded, Unmatched
 from gatepass.wiring import InRuntime
 
 router = APIRouter(tags=["Test mode"])
@@ -45,10 +44,6 @@ async def order_faults(
     world: InWorld, traffic: InTraffic, faults: Annotated[list[Fault], Body(max_length=MOST_FAULTS)]
 ) -> list[Standing]:
     """Let these things go wrong, in this order, instead of those set before."""
-    for number, fault in enumerate(faults):
-        if fault.match.path is not None and not traffic.routes.has(fault.match.path):
-            near = traffic.routes.near(fault.match.method or "POST", fault.match.path)
-            raise InputRefused(f"{number}.match.path", f"is no route; near ones are: {', '.join(near) or 'none'}")
     return [armed.standing() for armed in traffic.order(world, faults).armed]
 
 

@@ -15,7 +15,7 @@ from gatepass.core.errors import Unavailable
 from gatepass.core.schema import SECOND
 from gatepass.core.unit import Unit
 from gatepass.core.worlds import World
-from gatepass.surfaces.testing.parties import NOBODY, Clues, Party, identify, read_members
+from gatepass.traffic.parties import NOBODY, Clues, Party, identify, read_members
 from gatepass.wiring import Runtime
 
 PARTY = "gatepass.party"

@@ -21,12 +21,12 @@ from gatepass.adapters.http_protocol import BREAK_OFF
 from gatepass.core import errors
 from gatepass.core.errors import Refusal, Unavailable
 from gatepass.core.ids import find_id
-from gatepass.surfaces.testing.calls import CONTROL_PLANE, Call
 from gatepass.surfaces.testing.door import PARTY
-from gatepass.surfaces.testing.faults import LONGEST, Do
-from gatepass.surfaces.testing.journal import shown_body, shown_path, shown_query
-from gatepass.surfaces.testing.parties import NOBODY, Party, read_members
-from gatepass.surfaces.testing.traffic import Traffic
+from gatepass.traffic import Traffic
+from gatepass.traffic.calls import CONTROL_PLANE, Call
+from gatepass.traffic.faults import LONGEST, Do
+from gatepass.traffic.journal import shown_body, shown_path, shown_query
+from gatepass.traffic.parties import NOBODY, Party, read_members
 from gatepass.wiring import Fault
 
 READ_AHEAD = 64 * 1024

@@ -15,15 +15,14 @@ from fastapi import APIRouter, Query
 
 from gatepass.adapters.worlds import Worlds, travel
 from gatepass.core import inbox, teams, worlds
-from gatepass.core.errors import InputRefused, NotFound
+from gatepass.core.errors import NotFound
 from gatepass.core.schema import SECOND
 from gatepass.core.signing_keys import Ring
 from gatepass.core.unit import Unit
 from gatepass.core.worlds import World
 from gatepass.surfaces.testing import wire
-from gatepass.surfaces.testing.access import InWorlds
 from gatepass.surfaces.testing.refusals import NothingArrived
-from gatepass.surfaces.testing.traffic import InTraffic
+from gatepass.traffic import InTraffic, InWorlds
 from gatepass.wiring import InRuntime, Runtime
 
 router = APIRouter()
@@ -107,14 +106,8 @@ async def advance(team_id: UUID, body: wire.Advance, runtime: InRuntime, here: I
 async def _turn(team_id: UUID, runtime: Runtime, here: Worlds, turn: Callable[[World], World]) -> wire.Clock:
     """Set the clock to what *turn* makes of it. Raises NotFound, InputRefused."""
 
-    async def work(unit: Unit) -> World:
-        world = turn(await worlds.hold(unit, team_id))
-        if not wire.FIRST <= world.now(here.clock.server.now()) <= wire.LAST:
-            raise InputRefused("the clock", "can show the years 2000 to 2199")
-        await worlds.set_clock(unit, world)
-        return world
-
-    world = await runtime.transact(work)
+    server = here.clock.server.now()
+    world = await runtime.transact(lambda unit: worlds.turn(unit, team_id, server, turn))
     travel(world)
     return _shown(world, here)
 

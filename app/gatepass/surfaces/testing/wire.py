@@ -10,13 +10,13 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 
 from gatepass.core.api_keys import Environment
 from gatepass.core.sessions import Cause, Surface
-from gatepass.core.worlds import NewWorld
+from gatepass.core.worlds import FIRST, LAST, NewWorld
 
 Mailbox = Annotated[str, Field(max_length=254, examples=["ada@example.com"])]
 """The core decides what is an address."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
-_LATEST = datetime(2200, 1, 1, tzinfo=UTC)
+_EARLIEST = _EPOCH + timedelta(milliseconds=FIRST)
+_LATEST = _EPOCH + timedelta(milliseconds=LAST)
 
 
 def rfc3339(instant: object) -> object:
@@ -31,8 +31,6 @@ def epoch_ms(instant: datetime) -> int:
     return (instant - _EPOCH) // timedelta(milliseconds=1)
 
 
-FIRST, LAST = epoch_ms(_EARLIEST), epoch_ms(_LATEST)
-"""Between which a clock may stand, epoch ms."""
 Instant = Annotated[str, BeforeValidator(rfc3339)]
 Seconds = Annotated[float, Field(ge=-1e10, le=1e10, allow_inf_nan=False)]
 

@@ -8,9 +8,11 @@ from uuid import UUID
 
 from fastapi import Depends, FastAPI, Request
 
-from gatepass.surfaces.testing.calls import Call, Routes
-from gatepass.surfaces.testing.faults import Do, Fault, Faults
-from gatepass.surfaces.testing.journal import Journal, Recorded, Unmatched
+from gatepass.adapters.worlds import Worlds
+from gatepass.core.errors import InputRefused
+from gatepass.traffic.calls import Call, Routes
+from gatepass.traffic.faults import Do, Fault, Faults
+from gatepass.traffic.journal import Journal, Recorded, Unmatched
 
 
 class Traffic:
@@ -29,7 +31,11 @@ class Traffic:
         return self._faults.get(world) or Faults()
 
     def order(self, world: UUID, faults: list[Fault]) -> Faults:
-        """Let *faults*, and none of earlier ones, happen to *world*."""
+        """Let *faults*, in this order and none of earlier ones, happen to *world*. Raises InputRefused for no route."""
+        for number, fault in enumerate(faults):
+            if fault.match.path is not None and not self.routes.has(fault.match.path):
+                near = self.routes.near(fault.match.method or "POST", fault.match.path)
+                raise InputRefused(f"{number}.match.path", f"is no route; near ones are: {', '.join(near) or 'none'}")
         self._faults[world] = Faults(*faults)
         return self._faults[world]
 
@@ -99,3 +105,11 @@ def traffic_of(request: Request) -> Traffic:
 
 
 InTraffic = Annotated[Traffic, Depends(traffic_of)]
+
+
+def worlds_of(request: Request) -> Worlds:
+    """The worlds of the application that serves *request*."""
+    return cast(Worlds, request.app.state.worlds)
+
+
+InWorlds = Annotated[Worlds, Depends(worlds_of)]

@@ -12,7 +12,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from gatepass.core.mint import Mint
-from gatepass.surfaces.testing.calls import Call
+from gatepass.traffic.calls import Call
 
 LONGEST = 600_000
 """ms."""

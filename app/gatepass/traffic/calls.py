@@ -11,7 +11,7 @@ from functools import lru_cache
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
-from gatepass.surfaces.testing.parties import NOBODY, Party
+from gatepass.traffic.parties import NOBODY, Party
 
 CONTROL_PLANE = "/_test/"
 _VALUE = re.compile(r"\{[^/]*\}|(?=[^/]*[0-9])[^/]{16,}")

@@ -11,7 +11,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from gatepass.adapters import logs
-from gatepass.surfaces.testing.calls import Call, shape_of
+from gatepass.traffic.calls import Call, shape_of
 
 KEPT = 200
 """Calls of one world."""
