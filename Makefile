@@ -1,5 +1,6 @@
 # Everything works from nothing but Python 3.11, faster where uv is found. `make help` lists the rest.
 # EXTRAS=dev,foreign installs the clients of others too, so that their tests run; half of them need Node 20 and npm.
+# EXTRAS=dev,browser installs the driver of the browser tests; the browser is the system's Chromium.
 
 VENV ?= .venv
 BIN := $(VENV)/bin

@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gatepass import __version__
+from gatepass import __version__, pages
 from gatepass.adapters import logs
 from gatepass.adapters.clock import Clock
 from gatepass.adapters.mail import Postman
@@ -34,7 +34,7 @@ from gatepass.core.server_secret import SealBroken
 from gatepass.core.signing_keys import Ring
 from gatepass.fast_lane import FastLaneApp
 from gatepass.settings import Settings, load
-from gatepass.surfaces import admin, docs, elixir, health, identity_toolkit, junction, oauth, testing
+from gatepass.surfaces import admin, console, docs, elixir, health, identity_toolkit, junction, oauth, testing
 from gatepass.wiring import Fault, MethodNotAllowed, PayloadTooLarge, Runtime
 
 log = structlog.get_logger("gatepass")
@@ -42,6 +42,7 @@ log = structlog.get_logger("gatepass")
 SURFACES: tuple[tuple[str, Callable[[Refusal], Response]], ...] = (
     ("/sdk/", elixir.spell),
     ("/admin/", admin.spell),
+    ("/console/", console.spell),
     ("/_test/", testing.spell),
     ("/identitytoolkit.googleapis.com/", identity_toolkit.spell),
     ("/securetoken.googleapis.com/", identity_toolkit.spell),
@@ -114,7 +115,7 @@ def create_app(
     )
     app.state.runtime = runtime
     app.state.postman = postman
-    for surface in (elixir, junction, oauth, identity_toolkit, admin, health, docs):
+    for surface in (elixir, junction, oauth, identity_toolkit, admin, health, docs, pages, console):
         app.include_router(surface.router)
     for kind in (Refusal, HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(kind, _spell)

@@ -23,6 +23,7 @@ from gatepass.cli import (
     init,
     keys,
     migrate,
+    operators,
     serve,
     sessions,
     signing_keys,
@@ -51,7 +52,7 @@ app.command("serve", epilog=serve.EXAMPLES)(serve.serve)
 app.command("audit", epilog=audit.EXAMPLES)(audit.audit)
 app.command("init", epilog=init.EXAMPLES)(init.init)
 app.command("check-client", epilog=check_client.EXAMPLES)(check_client.check_client)
-for group in (migrate, teams, keys, users, sessions, signing_keys):
+for group in (migrate, teams, keys, users, sessions, signing_keys, operators):
     app.add_typer(group.app)
 
 

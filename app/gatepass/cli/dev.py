@@ -115,7 +115,7 @@ def _serve(
     settings = data.settings(url)
     logs.configure(settings.log_format)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    asyncio.run(_prepare(data))
+    door = asyncio.run(_prepare(data))
     server = create_app(settings)
     if chaos:
         server.state.traffic.order_everywhere(testing.CHAOS)
@@ -136,7 +136,8 @@ def _serve(
             raise Failure("the server started and is not ready", f"gatepass dev --fresh, or look into {directory}")
         for path in filter(None, (directory / RUNNING, ready_file)):
             write_private(path, json.dumps(ready) + "\n")
-        print(json.dumps(ready) if as_json else _welcome(ready, directory if kept else None), flush=True)
+        console = f"{ready['url']}{door or '/console'}"
+        print(json.dumps(ready) if as_json else _welcome(ready, console, directory if kept else None), flush=True)
         if lan and not as_json:
             print(nearby.guidance(url), flush=True)
         if chaos:
@@ -145,9 +146,13 @@ def _serve(
     running.run(running.config(app, test_mode=True), bound, ready=announce)
 
 
-async def _prepare(data: DevData) -> None:
-    """Bring the database to this build's schema, with the team and its keys in it."""
+async def _prepare(data: DevData) -> str | None:
+    """Bring the database to this build's schema, with the team and its keys in it.
+
+    The path of a one-time link that makes the console's first operator; None where there is one.
+    """
     from gatepass.adapters import migrations
+    from gatepass.core import operators
     from gatepass.wiring import Runtime
 
     runtime = Runtime(data.settings())
@@ -155,6 +160,8 @@ async def _prepare(data: DevData) -> None:
         if not await runtime.read(lambda unit: migrations.is_current(unit.db)):
             await migrations.up(runtime.database)
         await runtime.transact(data.seed)
+        link = await runtime.transact(operators.first_link)
+        return link.path if link is not None else None
     finally:
         await runtime.close()
 
@@ -175,7 +182,7 @@ def _directory(given: Path | None, *, memory: bool) -> Iterator[Path]:
         yield Path(made)
 
 
-def _welcome(ready: dict[str, object], directory: Path | None) -> str:
+def _welcome(ready: dict[str, object], console: str, directory: Path | None) -> str:
     """The first thing a developer sees: where everything is, and a first sign-in to paste."""
     url, key = ready["url"], ready["publishable_key"]
     headers = f"-H 'x-api-key: {key}' -H 'content-type: application/json'"
@@ -188,6 +195,7 @@ Gatepass {__version__} is ready on {url}
   publishable, development   {key}
   publishable, production    {ready["production_publishable_key"]}
   admin token                {ready["admin_token"]}
+  console                    {console}
   data                       {kept}
 
 Sign in: ask for a code,

@@ -58,6 +58,11 @@ class Event(StrEnum):
     REFRESH_RECOVERED = "refresh_recovered"
     REUSE_UNHEARD = "reuse_unheard"
     GENERATION_ADOPTED = "generation_adopted"
+    OPERATOR_CREATED = "operator_created"
+    OPERATOR_REMOVED = "operator_removed"
+    OPERATOR_LINK_MADE = "operator_link_made"
+    OPERATOR_PASSWORD_SET = "operator_password_set"
+    OPERATOR_SIGNED_IN = "operator_signed_in"
 
 
 class _AuditColumns(TypedColumns):
@@ -103,7 +108,8 @@ async def record(
     session_id: UUID | None = None,
     detail: dict[str, Any] | None = None,
 ) -> None:
-    """Append one event to the unit's transaction."""
+    """Append one event to the unit's transaction. Who did it in the console is written beside what happened."""
+    by = {"by_operator": str(unit.caller.operator_id)} if unit.caller.operator_id is not None else {}
     await unit.db.execute(
         _APPEND,
         {
@@ -113,7 +119,7 @@ async def record(
             "team_id": team_id,
             "user_id": user_id,
             "session_id": session_id,
-            "detail": detail or {},
+            "detail": {**(detail or {}), **by},
         },
     )
 

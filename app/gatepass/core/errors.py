@@ -20,7 +20,9 @@ The tree is as fine as the pickiest dialect needs; a surface may merge leaves, n
     │   ├── QrRefused               unknown, expired, used, cancelled, foreign (keeps its writes)
     │   ├── SignInTokenInvalid      forged, foreign, expired, or its user is gone
     │   ├── SignInTokenUsed         its session has moved on
-    │   └── ReikeyRefused           the same for a one-time desktop key       (keeps its writes)
+    │   ├── ReikeyRefused           the same for a one-time desktop key       (keeps its writes)
+    │   ├── PasswordWrong           an operator's
+    │   └── LinkRefused             an operator's one-time link: unknown, used or expired
     ├── RefreshRefused
     │   ├── RefreshTokenMalformed   not a token of ours                       (keeps its writes)
     │   ├── RefreshTokenUnknown     no such session for this caller           (keeps its writes)
@@ -130,6 +132,14 @@ class ReikeyRefused(ProofRefused):
     """A one-time desktop key that opens nothing."""
 
     keeps_writes = True
+
+
+class PasswordWrong(ProofRefused):
+    """An operator's name or password that is not right; which of the two stays untold."""
+
+
+class LinkRefused(ProofRefused):
+    """An operator's one-time link that is unknown, used or expired."""
 
 
 class SignInTokenInvalid(ProofRefused):

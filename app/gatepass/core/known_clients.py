@@ -98,6 +98,26 @@ async def remember(unit: Unit, team_id: UUID, address: Address, device_id: str |
     await unit.db.execute(_remember(unit.db.dialect.name), rows)
 
 
+# Operators, who belong to no team.
+
+
+async def knows_operator(unit: Unit, name: str) -> bool:
+    """Whether the caller's address signed the operator *name* in within the last 90 days."""
+    given = {"client_digest": _operator_digest(unit, name), "client_seen_after": unit.now - MEMORY}
+    return bool(await unit.db.scalar(_IS_KNOWN, given))
+
+
+async def remember_operator(unit: Unit, name: str) -> None:
+    """The caller's address has just signed the operator *name* in."""
+    await unit.db.execute(
+        _remember(unit.db.dialect.name), {"digest": _operator_digest(unit, name), "seen_at": unit.now}
+    )
+
+
+def _operator_digest(unit: Unit, name: str) -> bytes:
+    return unit.secret.mac("known-client", f"operator|{name}|{unit.caller.address}".encode())
+
+
 @cache
 def _remember(dialect: str) -> Insert:
     insert = upsert_in(dialect, known_clients)

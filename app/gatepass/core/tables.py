@@ -4,11 +4,13 @@ from gatepass.core import (
     api_keys,
     app_keys,
     audit,
+    browser_sessions,
     daily_counts,
     dpop,
     inbox,
     known_clients,
     limits,
+    operators,
     otp,
     outbox,
     qr,
@@ -39,6 +41,9 @@ ALL = (
     audit.audit_events,
     daily_counts.daily_counts,
     worlds.worlds,
+    operators.operators,
+    operators.operator_links,
+    browser_sessions.browser_sessions,
 )
 
 __all__ = ["ALL", "metadata"]

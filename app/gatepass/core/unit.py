@@ -67,6 +67,8 @@ class Caller:
     sdk: str = ""
     """The mobile SDK's platform and version, such as `ios 4.1.2`, where it says (contract junction, C5)."""
     hung_up: Callable[[], Awaitable[bool]] = _still_there
+    operator_id: UUID | None = None
+    """The operator who is at work in the console."""
 
 
 @dataclass(slots=True)

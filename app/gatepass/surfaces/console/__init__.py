@@ -1,0 +1,16 @@
+"""The operators' console: pages for the people who run this deployment.
+
+One room is one module with its routes and its templates; `rooms.py` lists what the navigation shows. Every room but the
+door asks for an operator first (`access.py`).
+"""
+
+from fastapi import APIRouter
+
+from gatepass.surfaces.console import home, signing_in
+from gatepass.surfaces.console.refusals import spell
+
+router = APIRouter(include_in_schema=False)
+for _room in (signing_in, home):
+    router.include_router(_room.router)
+
+__all__ = ["router", "spell"]

@@ -1,0 +1,27 @@
+"""What the navigation shows: the console's rooms, and the rooms of one team."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gatepass.pages import Site
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """One entry of the navigation. *path* is below `/console`, or below a team's own path."""
+
+    path: str
+    label: str
+    icon: str
+    test_mode_only: bool = False
+
+
+ROOMS: tuple[Room, ...] = (Room("", "Home", "home"),)
+"""The console's own."""
+
+TEAM_ROOMS: tuple[Room, ...] = ()
+"""Every team's."""
+
+site = Site("gatepass.surfaces.console", "console")
+site.environment.globals |= {"rooms": ROOMS, "team_rooms": TEAM_ROOMS}
