@@ -107,6 +107,9 @@ async def knows_operator(unit: Unit, name: str) -> bool:
     return bool(await unit.db.scalar(_IS_KNOWN, given))
 
 
+_IS_KNOWN = select(KNOWN)
+
+
 async def remember_operator(unit: Unit, name: str) -> None:
     """The caller's address has just signed the operator *name* in."""
     await unit.db.execute(
