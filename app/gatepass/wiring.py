@@ -173,13 +173,13 @@ class Runtime:
     def caller(self, request: Request) -> Caller:
         """Who sent *request*: the socket's peer, or behind configured proxies the rightmost hop that is none of them."""
         peer = request.client.host if request.client else ""
-        if self._proxies and self._is_proxy(peer):
+        if self._proxies and self.is_proxy(peer):
             for hop in reversed(",".join(request.headers.getlist("x-forwarded-for")).split(",")):
                 try:
                     peer = str(ip_address(hop.strip()))
                 except ValueError:
                     break
-                if not self._is_proxy(peer):
+                if not self.is_proxy(peer):
                     break
         return Caller(
             address=peer[:45],
@@ -200,7 +200,8 @@ class Runtime:
         path = (request.scope.get("raw_path") or request.scope["path"].encode()).decode("latin-1")
         return dpop.Request(proofs[0], request.method, self.policy.issuer + path)
 
-    def _is_proxy(self, host: str) -> bool:
+    def is_proxy(self, host: str) -> bool:
+        """Whether what *host* says of its own clients is believed."""
         try:
             address = ip_address(host)
         except ValueError:

@@ -17,6 +17,7 @@ from gatepass.cli import (
     audit,
     check_client,
     dev,
+    doctor,
     env,
     exec,
     inbox,
@@ -51,6 +52,7 @@ app.command("inbox", epilog=inbox.EXAMPLES)(inbox.inbox)
 app.command("serve", epilog=serve.EXAMPLES)(serve.serve)
 app.command("audit", epilog=audit.EXAMPLES)(audit.audit)
 app.command("init", epilog=init.EXAMPLES)(init.init)
+app.command("doctor", epilog=doctor.EXAMPLES)(doctor.doctor)
 app.command("check-client", epilog=check_client.EXAMPLES)(check_client.check_client)
 for group in (migrate, teams, keys, users, sessions, signing_keys, operators):
     app.add_typer(group.app)

@@ -135,6 +135,26 @@ class SmtpPostman:
         if failure is not None:
             raise failure from None
 
+    async def try_out(self) -> bool:
+        """Connect, sign in and announce a mail from the sender, without sending one; whether that was encrypted.
+
+        Raises DeliveryFailed.
+        """
+        failure: DeliveryFailed | None = None
+        try:
+            async with asyncio.timeout(DELIVERY):
+                smtp = await self._new_connection()
+                try:
+                    await smtp.mail(self._sender.address)
+                    encrypted = smtp.get_transport_info("sslcontext") is not None
+                    await smtp.quit()
+                finally:
+                    smtp.close()
+                return encrypted
+        except Exception as error:
+            failure = _explain(error)
+        raise failure from None
+
     async def close(self) -> None:
         """Let go of the kept connections."""
         while self._kept:
