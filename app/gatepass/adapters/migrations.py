@@ -41,6 +41,11 @@ def _known() -> frozenset[str]:
     return frozenset(script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions())
 
 
+def is_known(revision: str | None) -> bool:
+    """Whether this build knows how a database of that revision looks."""
+    return revision in _known()
+
+
 async def current(db: AsyncConnection) -> str | None:
     """The revision that the database is at; None for an empty one."""
     return await db.run_sync(lambda connection: MigrationContext.configure(connection).get_current_revision())

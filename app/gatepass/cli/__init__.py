@@ -15,6 +15,7 @@ import typer
 from gatepass import __version__
 from gatepass.cli import (
     audit,
+    backup,
     check_client,
     dev,
     doctor,
@@ -53,6 +54,8 @@ app.command("serve", epilog=serve.EXAMPLES)(serve.serve)
 app.command("audit", epilog=audit.EXAMPLES)(audit.audit)
 app.command("init", epilog=init.EXAMPLES)(init.init)
 app.command("doctor", epilog=doctor.EXAMPLES)(doctor.doctor)
+app.command("backup", epilog=backup.BACKUP_EXAMPLES)(backup.backup)
+app.command("restore", epilog=backup.RESTORE_EXAMPLES)(backup.restore)
 app.command("check-client", epilog=check_client.EXAMPLES)(check_client.check_client)
 for group in (migrate, teams, keys, users, sessions, signing_keys, operators):
     app.add_typer(group.app)

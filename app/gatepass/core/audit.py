@@ -6,6 +6,7 @@ session's generation says it all, and the hot path stays one statement.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -122,6 +123,19 @@ async def record(
             "detail": {**(detail or {}), **by},
         },
     )
+
+
+async def record_of_each(
+    unit: Unit, event: Event, concerned: Sequence[tuple[UUID, UUID, UUID]], detail: dict[str, Any]
+) -> None:
+    """Append the same event for each of *concerned*: team, user and session."""
+    same = {"at": unit.now, "event": event.value, "detail": detail}
+    rows = [
+        {**same, "id": unit.mint.uuid7(unit.now), "team_id": team_id, "user_id": user_id, "session_id": session_id}
+        for team_id, user_id, session_id in concerned
+    ]
+    if rows:
+        await unit.db.execute(_APPEND, rows)
 
 
 _APPEND = insert(audit_events)

@@ -41,7 +41,7 @@ from sqlalchemy import (
 
 from gatepass.core import audit
 from gatepass.core.schema import HOUR, MINUTE, SECOND, metadata, upsert
-from gatepass.core.server_secret import ServerSecret, sha256
+from gatepass.core.server_secret import SealBroken, ServerSecret, sha256
 from gatepass.core.unit import Unit
 
 PUBLISHED_BEFORE = 10 * MINUTE
@@ -275,6 +275,15 @@ async def reseal(unit: Unit) -> int:
     for key_id, sealed in resealed:
         await unit.db.execute(update(signing_keys).where(signing_keys.c.id == key_id).values(sealed=sealed))
     return len(resealed)
+
+
+def opens(secret: ServerSecret, sealed: bytes) -> bool:
+    """Whether *secret* is the one, or lists the one, that a stored key is sealed under."""
+    try:
+        secret.open(_PURPOSE, sealed)
+    except SealBroken:
+        return False
+    return True
 
 
 def pem_of(key: SigningKey) -> str:
