@@ -54,8 +54,17 @@ class Process:
 
 
 @contextmanager
-def running(count: int, database_url: str, directory: Path, **settings: object) -> Iterator[list[Process]]:
-    """*count* servers on one migrated database, limits off unless *settings* say so; stopped in the end.
+def running(
+    count: int,
+    database_url: str,
+    directory: Path,
+    *,
+    factory: str = "gatepass.main:from_environment",
+    at: Path | None = None,
+    **settings: object,
+) -> Iterator[list[Process]]:
+    """*count* servers on one migrated database, limits off unless *settings* say so; stopped in the end. *factory* makes
+    the application, out of a module *at* some directory.
 
     All go by the address of the first. Mail goes nowhere: nobody listens on port 9, and codes are read from the answers.
     """
@@ -74,7 +83,7 @@ def running(count: int, database_url: str, directory: Path, **settings: object) 
     with ExitStack() as stack:
         processes = []
         for number, port in enumerate(ports):
-            process = _start(directory, directory / f"server-{number}.log", port, environment)
+            process = _start(directory, directory / f"server-{number}.log", port, environment, factory, at)
             stack.enter_context(WATCH.reading(process.log))
             stack.callback(process.stop)
             processes.append(process)
@@ -83,8 +92,11 @@ def running(count: int, database_url: str, directory: Path, **settings: object) 
         yield processes
 
 
-def _start(directory: Path, log: Path, port: int, environment: dict[str, str]) -> Process:
-    arguments = ["--factory", "gatepass.main:from_environment", "--port", str(port), "--no-access-log"]
+def _start(
+    directory: Path, log: Path, port: int, environment: dict[str, str], factory: str, at: Path | None
+) -> Process:
+    arguments = ["--factory", factory, "--port", str(port), "--no-access-log"]
+    arguments += ["--app-dir", str(at)] if at else []
     arguments += ["--timeout-keep-alive", "75"]  # a busy machine pauses for more than the default 5 s between two calls
     with log.open("wb") as output:
         popen = subprocess.Popen(

@@ -17,9 +17,8 @@ from urllib.parse import urlsplit
 from dotenv import dotenv_values
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
-from sqlalchemy import make_url
-from sqlalchemy.exc import ArgumentError
 
+from gatepass.core import database_url
 from gatepass.core.limits import Limits, Rate
 from gatepass.core.schema import SECOND
 from gatepass.core.server_secret import MINIMUM_BYTES, ServerSecret
@@ -45,7 +44,9 @@ class Settings(BaseSettings):
 
     secret_key: SecretStr = Field(description="At least 32 bytes; of several, comma-separated, the first signs.")
     database_url: SecretStr = Field(
-        SecretStr("sqlite:///gatepass.db"), description="sqlite:///path or postgresql://user:pass@host/name."
+        SecretStr("sqlite:///gatepass.db"),
+        description="sqlite:///path or postgresql://user:pass@host/name; "
+        "of several hosts (one:5432,two:5432) the one that takes writes.",
     )
     public_url: str = Field("http://127.0.0.1:8000", description="Where clients reach this server.")
     junction_audience: str = Field("junction-api", description="The aud of Junction access tokens.")
@@ -126,12 +127,10 @@ class Settings(BaseSettings):
     def _is_a_database_of_ours(cls, value: SecretStr) -> SecretStr:
         how = "write it like sqlite:///path or postgresql://user:password@host/name"
         try:
-            url = make_url(value.get_secret_value())
-        except (ArgumentError, ValueError):
+            url = database_url.parse(value.get_secret_value())
+        except ValueError:
             raise ValueError(how) from None
-        kind = url.drivername.partition("+")[0]
-        if kind not in ("sqlite", "postgresql", "postgres"):
-            raise ValueError(how)
+        kind = url.get_backend_name()
         if kind == "sqlite" and (url.host or (url.database or ":memory:") == ":memory:"):
             raise ValueError(f"a database in memory would be a new one for every connection; {how}")
         return value

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gatepass.adapters import database, migrations
-from gatepass.adapters.database import Database, with_driver
+from gatepass.adapters.database import Database
 from gatepass.core import teams
 from gatepass.core.errors import Unavailable
 from gatepass.wiring import Runtime
@@ -87,14 +87,3 @@ async def test_a_file_that_cannot_be_opened_is_a_reason_to_come_back(tmp_path: P
             await runtime.transact(lambda unit: teams.list_all(unit))
     finally:
         await runtime.close()
-
-
-@pytest.mark.parametrize("url", ["mysql://x/y", "redis://x", "oracle://x"])
-def test_another_kind_of_database_is_refused_with_the_ones_that_work(url: str) -> None:
-    with pytest.raises(ValueError, match="use sqlite:///path or postgresql://"):
-        with_driver(url)
-
-
-@pytest.mark.parametrize("url", ["postgres://u@h/n", "postgresql://u@h/n", "postgresql+psycopg2://u@h/n"])
-def test_the_driver_is_ours_whatever_the_url_names(url: str) -> None:
-    assert with_driver(url).drivername == "postgresql+asyncpg"

@@ -4,24 +4,28 @@ SQLite: writers begin with BEGIN IMMEDIATE (a deferred BEGIN fails at once when 
 of this process first, in order, because SQLite's own waiting is neither fair nor asynchronous. WAL, synchronous=FULL.
 
 PostgreSQL: row locks do the queueing, bounded by lock_timeout and statement_timeout. Connections are not pinged before
-use: whatever fails for want of a connection, before its commit, is tried once more on a new one.
+use: whatever fails for want of a connection, before its commit, is tried once more on a new one. How a new one is had,
+and when one is given up, is postgres_server.py.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, nullcontext
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, nullcontext
+from functools import partial
+from typing import Any, TypeVar, cast
 
 import asyncpg
-from sqlalchemy import event, make_url
-from sqlalchemy.engine import URL, Connection
+from sqlalchemy import event
+from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from gatepass.adapters.postgres_server import PostgresServer
+from gatepass.core import database_url
 from gatepass.core.errors import Unavailable
 
 T = TypeVar("T")
@@ -30,6 +34,10 @@ LOCK_WAIT = 2.0
 """Seconds one statement waits for a lock."""
 STATEMENT_LIMIT = 5.0
 """Seconds one statement may run."""
+ANSWER_LIMIT = 6.0
+"""Seconds until an answer of PostgreSQL's is given up: later than it gives up itself."""
+GOODBYE = 2.0
+"""Seconds that closing connections may take."""
 ATTEMPTS = 3
 
 _AGAIN = {
@@ -42,8 +50,9 @@ _DOWN = {
     "53200",  # out_of_memory
     "53300",  # too_many_connections
     "57014",  # query_canceled: statement_timeout
-    "25006",  # read_only_sql_transaction: a standby answered
 }
+_READ_ONLY = "25006"
+"""read_only_sql_transaction: this host takes no writes any more; another one may."""
 _LOST = ("08", "57P")  # connection exceptions, shutdown
 _FAILURES = (
     DBAPIError,
@@ -54,6 +63,7 @@ _FAILURES = (
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,  # a connection that was lost half-way through a message
 )
+_WATCH = "gatepass_watch"
 _SQLITE_DOWN = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_NOMEM")
 
 
@@ -65,8 +75,9 @@ class Database:
     """One engine and its transactions."""
 
     def __init__(self, url: str, *, pool_size: int = 10) -> None:
-        self.url = with_driver(url)
+        self.url = database_url.parse(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self.server = None if self.is_sqlite else PostgresServer(url)
         self.engine: AsyncEngine = create_async_engine(
             self.url, hide_parameters=True, pool_size=pool_size, max_overflow=0, **self._options()
         )
@@ -74,27 +85,32 @@ class Database:
         if self.is_sqlite:
             event.listen(self.engine.sync_engine, "connect", _prepare_sqlite)
             event.listen(self.engine.sync_engine, "begin", _begin_sqlite)
+        else:
+            event.listen(self.engine.sync_engine, "before_cursor_execute", _watch_again)
+            event.listen(self.engine.sync_engine, "commit", _watch_again)
 
     def _options(self) -> dict[str, Any]:
-        if self.is_sqlite:
+        if self.server is None:
             return {"pool_timeout": STATEMENT_LIMIT, "connect_args": {"isolation_level": None, "timeout": LOCK_WAIT}}
         return {
             "pool_timeout": STATEMENT_LIMIT,
-            "connect_args": {
-                "timeout": 5,
-                "command_timeout": STATEMENT_LIMIT * 2,
-                "server_settings": {
-                    "application_name": "gatepass",
-                    "jit": "off",
-                    "lock_timeout": str(int(LOCK_WAIT * 1000)),
-                    "statement_timeout": str(int(STATEMENT_LIMIT * 1000)),
-                },
-            },
+            "async_creator": partial(
+                self.server.connect,
+                application_name="gatepass",
+                jit="off",
+                lock_timeout=str(int(LOCK_WAIT * 1000)),
+                statement_timeout=str(int(STATEMENT_LIMIT * 1000)),
+            ),
         }
 
     async def dispose(self) -> None:
-        """Close every connection."""
-        await self.engine.dispose()
+        """Close every connection, politely where the server still listens."""
+        try:
+            async with asyncio.timeout(GOODBYE):
+                await self.engine.dispose()
+        except TimeoutError:
+            if self.server is not None:
+                self.server.drop_all()
 
     async def run(
         self, work: Callable[[AsyncConnection, Callable[[], Awaitable[None]]], Awaitable[T]], *, writes: bool
@@ -129,11 +145,29 @@ class Database:
                     committing = True  # and stays so: nothing that fails from here on may run the work again
                     await db.commit()
 
-                await db.begin()
-                return await work(db, commit)
+                with self._watching(db):
+                    await db.begin()
+                    return await work(db, commit)
         except _FAILURES as error:
             _explain(error, committing=committing)
             raise
+
+    @contextmanager
+    def _watching(self, db: AsyncConnection) -> Iterator[None]:
+        """Give the connection up where an answer does not come, or where it takes no writes any more."""
+        if self.server is None:
+            yield
+            return
+        raw = cast(Connection, db.sync_connection).connection
+        raw.info[_WATCH] = watch = self.server.watch(cast(Any, raw.driver_connection), ANSWER_LIMIT)
+        try:
+            yield
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None) == _READ_ONLY:
+                cast(Any, raw.driver_connection).terminate()
+            raise
+        finally:
+            watch.stop()
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[None]:
@@ -149,7 +183,7 @@ def _explain(error: Exception, *, committing: bool) -> None:
         state = getattr(origin, "sqlstate", None) or ""
         sqlite_name = getattr(origin, "sqlite_errorname", "") if isinstance(origin, sqlite3.Error) else ""
         contended = state in _AGAIN or sqlite_name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
-        lost = error.connection_invalidated or state.startswith(_LOST)
+        lost = error.connection_invalidated or state == _READ_ONLY or state.startswith(_LOST)
         down = state in _DOWN or sqlite_name.startswith(_SQLITE_DOWN)
     else:
         contended, down = False, isinstance(error, PoolTimeout)
@@ -162,6 +196,11 @@ def _explain(error: Exception, *, committing: bool) -> None:
         raise Unavailable(f"the database cannot work now: {type(error).__name__}") from error
 
 
+def _watch_again(connection: Connection, *_: object) -> None:
+    if (watch := connection.info.get(_WATCH)) is not None:
+        watch.again()
+
+
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     cursor = connection.cursor()
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "temp_store=MEMORY"):
@@ -172,13 +211,3 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 def _begin_sqlite(connection: Connection) -> None:
     writes = connection.get_execution_options().get("gatepass_writes", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-def with_driver(url: str) -> URL:
-    """*url* with the driver that Gatepass uses. Raises ValueError for any other kind of database."""
-    parsed = make_url(url)
-    drivers = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
-    kind = parsed.drivername.partition("+")[0]
-    if kind not in drivers:
-        raise ValueError(f"{kind!r} is no database of ours: use sqlite:///path or postgresql://user@host/name")
-    return parsed.set(drivername=drivers[kind])

@@ -14,8 +14,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from gatepass.adapters import database
-from gatepass.adapters.database import with_driver
 from gatepass.core import api_keys
+from gatepass.core import database_url as urls
 from gatepass.core.api_keys import Environment, Kind
 from harness import ACCOUNT_QR, LOGIN, QR_VERIFY, REFRESH, REIKEY, SIGN_OUT, USERINFO, VERIFY, Server
 
@@ -135,7 +135,7 @@ async def test_a_locked_database_is_a_reason_to_come_again_and_changes_nothing(
         phone = await server.sign_in()
         asked = await server.ask_for_code("ada@example.com")
         body = {"transactionId": asked["transactionId"], "code": asked["userCode"]}
-        lock = create_async_engine(with_driver(database_url), isolation_level="AUTOCOMMIT")
+        lock = create_async_engine(urls.parse(database_url), isolation_level="AUTOCOMMIT")
         async with lock.connect() as holder:
             if lock.dialect.name == "sqlite":
                 await holder.execute(text("BEGIN IMMEDIATE"))

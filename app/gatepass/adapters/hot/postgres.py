@@ -12,8 +12,9 @@ import asyncpg
 from sqlalchemy import Uuid, any_, bindparam
 from sqlalchemy.dialects import postgresql
 
-from gatepass.adapters.database import LOCK_WAIT, STATEMENT_LIMIT, Database
+from gatepass.adapters.database import ANSWER_LIMIT, LOCK_WAIT, STATEMENT_LIMIT, Database
 from gatepass.adapters.hot.driver import Found, Receipt, grant_of
+from gatepass.adapters.postgres_server import Connection
 from gatepass.core import access_tokens
 from gatepass.core.rotation import Ask
 from gatepass.core.sessions import Grant, sessions
@@ -23,8 +24,9 @@ class Postgres:
     """asyncpg in autocommit: one prepared statement over arrays. A lost connection costs one batch the long way."""
 
     def __init__(self, database: Database) -> None:
-        self._dsn = database.url.set(drivername="postgresql").render_as_string(hide_password=False)
-        self._idle: list[asyncpg.Connection[Any]] = []
+        assert database.server is not None
+        self._server = database.server
+        self._idle: list[Connection] = []
 
     async def rotate(self, asks: Sequence[Ask]) -> Mapping[UUID, Grant]:
         rows = await self._fetch(
@@ -57,30 +59,28 @@ class Postgres:
     async def _fetch(self, statement: str, *arguments: object) -> list[Any]:
         """One round trip on a connection of our own; one that fails is thrown away."""
         connection = self._idle.pop() if self._idle else await self._connect()
+        watch = self._server.watch(connection, ANSWER_LIMIT)
         try:
             rows: list[Any] = await connection.fetch(statement, *arguments)
         except BaseException:
             connection.terminate()
             raise
+        finally:
+            watch.stop()
         self._idle.append(connection)
         return rows
 
-    async def _connect(self) -> asyncpg.Connection[Any]:
-        connection = await asyncpg.connect(
-            self._dsn,
-            timeout=STATEMENT_LIMIT,
-            command_timeout=2 * STATEMENT_LIMIT,
-            server_settings={
-                "application_name": "gatepass hot",
-                "jit": "off",
-                "lock_timeout": str(int(LOCK_WAIT * 1000)),
-                "statement_timeout": str(int(STATEMENT_LIMIT * 1000)),
-                # The one plan there is: walk the arrays in order, find each session by its key.
-                "enable_hashjoin": "off",
-                "enable_mergejoin": "off",
-                "enable_seqscan": "off",
-                "plan_cache_mode": "force_generic_plan",
-            },
+    async def _connect(self) -> Connection:
+        connection = await self._server.connect(
+            application_name="gatepass hot",
+            jit="off",
+            lock_timeout=str(int(LOCK_WAIT * 1000)),
+            statement_timeout=str(int(STATEMENT_LIMIT * 1000)),
+            # The one plan there is: walk the arrays in order, find each session by its key.
+            enable_hashjoin="off",
+            enable_mergejoin="off",
+            enable_seqscan="off",
+            plan_cache_mode="force_generic_plan",
         )
         await connection.set_type_codec("json", encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
         return connection
