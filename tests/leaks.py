@@ -24,7 +24,7 @@ import httpx
 import pytest
 
 from gatepass.adapters import logs
-from gatepass.core import audit, dpop, outbox, sign_in_tokens
+from gatepass.core import audit, dpop, outbox, sign_in_jwt
 from gatepass.core.access_tokens import Signer
 from gatepass.core.mint import Mint
 from gatepass.core.refresh_tokens import RefreshToken
@@ -136,8 +136,8 @@ class Watch:
 
         yield RefreshToken, "hex", long
         yield RefreshToken, "jrt", long
-        yield sign_in_tokens, "sign", long
-        yield sign_in_tokens, "wrap", long
+        yield sign_in_jwt, "sign", long
+        yield sign_in_jwt, "wrap", long
         yield Mint, "alphanumeric", long  # API keys
         for name in ("elixir", "junction", "team"):
             yield Signer, name, lambda token, _: self.secrets.add(token.text)

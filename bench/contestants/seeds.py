@@ -21,12 +21,12 @@ sys.path.insert(0, str(ROOT / "app"))
 from sqlalchemy import Table, insert, select
 
 from gatepass.adapters import migrations
-from gatepass.core import api_keys, sign_in, sign_in_tokens, teams, users
+from gatepass.core import api_keys, sign_in, sign_in_jwt, sign_in_tokens, teams, users
 from gatepass.core.addresses import Address
 from gatepass.core.api_keys import Environment, Kind
 from gatepass.core.refresh_tokens import RefreshToken
 from gatepass.core.sessions import Audience, Grant, Proof, Surface, sessions
-from gatepass.core.sign_in_tokens import Issued
+from gatepass.core.sign_in_jwt import Issued
 from gatepass.core.signing_keys import Ring
 from gatepass.core.teams import Team
 from gatepass.core.unit import Unit
@@ -136,7 +136,7 @@ async def vouched_for(seeded: Seeded, count: int) -> list[str]:
             for one, user_id in zip(copies, people, strict=True)
         ]
         await seeded.runtime.transact(partial(_insert, table=sign_in_tokens.sign_in_tokens, rows=rows))
-        tokens += [sign_in_tokens.sign(one, key) for one in copies]
+        tokens += [sign_in_jwt.sign(one, key) for one in copies]
     return tokens
 
 

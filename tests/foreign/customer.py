@@ -10,7 +10,7 @@ import httpx
 
 import commands
 from backend import USERS
-from gatepass.core import api_keys, sign_in_tokens, teams
+from gatepass.core import api_keys, sign_in_jwt, teams
 from gatepass.core.api_keys import Kind
 from gatepass.core.unit import Unit
 from gatepass.wiring import Runtime
@@ -28,7 +28,7 @@ class Customer:
 
     @property
     def tenant(self) -> str:
-        return sign_in_tokens.tenant_of(self.team_id)
+        return sign_in_jwt.tenant_of(self.team_id)
 
     def user(self, client_user_id: str) -> str:
         """A new user's id."""

@@ -73,7 +73,7 @@ def export(team: TeamId = None, as_json: AsJson = True, data_dir: DataDir = None
     Whoever holds the file signs in as any user of the team.
     """
     from gatepass.core import audit
-    from gatepass.core.sign_in_tokens import project_of, service_account, tenant_of
+    from gatepass.core.sign_in_jwt import project_of, service_account, tenant_of
     from gatepass.core.signing_keys import Ring, pem_of
 
     async def work(runtime: Runtime) -> tuple[dict[str, str], Team]:

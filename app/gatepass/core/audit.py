@@ -31,6 +31,7 @@ from gatepass.core.ids import first_id
 from gatepass.core.schema import metadata
 
 if TYPE_CHECKING:
+    from gatepass.core.mint import Mint
     from gatepass.core.unit import Unit
 
 
@@ -110,28 +111,50 @@ async def record(
     detail: dict[str, Any] | None = None,
 ) -> None:
     """Append one event to the unit's transaction. Who did it in the console is written beside what happened."""
-    by = {"by_operator": str(unit.caller.operator_id)} if unit.caller.operator_id is not None else {}
-    await unit.db.execute(
-        _APPEND,
-        {
-            "id": unit.mint.uuid7(unit.now),
-            "at": unit.now,
-            "event": event.value,
-            "team_id": team_id,
-            "user_id": user_id,
-            "session_id": session_id,
-            "detail": {**(detail or {}), **by},
-        },
+    told = {**(detail or {}), **_by(unit)}
+    await append(
+        unit, row(unit.mint, unit.now, event, team_id=team_id, user_id=user_id, session_id=session_id, detail=told)
     )
+
+
+def _by(unit: Unit) -> dict[str, str]:
+    return {"by_operator": str(unit.caller.operator_id)} if unit.caller.operator_id is not None else {}
+
+
+async def append(unit: Unit, given: dict[str, Any]) -> None:
+    """The same for a row that was made beforehand."""
+    await unit.db.execute(_APPEND, given)
+
+
+def row(
+    mint: Mint,
+    now: int,
+    event: Event,
+    *,
+    team_id: UUID | None = None,
+    user_id: UUID | None = None,
+    session_id: UUID | None = None,
+    detail: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """One event at *now* (ms) as a row, for a statement that appends it beside other things."""
+    return {
+        "id": mint.uuid7(now),
+        "at": now,
+        "event": event.value,
+        "team_id": team_id,
+        "user_id": user_id,
+        "session_id": session_id,
+        "detail": detail or {},
+    }
 
 
 async def record_of_each(
     unit: Unit, event: Event, concerned: Sequence[tuple[UUID, UUID, UUID]], detail: dict[str, Any]
 ) -> None:
     """Append the same event for each of *concerned*: team, user and session."""
-    same = {"at": unit.now, "event": event.value, "detail": detail}
+    told = {**detail, **_by(unit)}
     rows = [
-        {**same, "id": unit.mint.uuid7(unit.now), "team_id": team_id, "user_id": user_id, "session_id": session_id}
+        row(unit.mint, unit.now, event, team_id=team_id, user_id=user_id, session_id=session_id, detail=told)
         for team_id, user_id, session_id in concerned
     ]
     if rows:

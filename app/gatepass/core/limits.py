@@ -36,6 +36,7 @@ from gatepass.core.errors import TooManyRequests
 from gatepass.core.schema import DAY, HOUR, MINUTE, SECOND, metadata, upsert_in
 
 if TYPE_CHECKING:
+    from gatepass.core.server_secret import ServerSecret
     from gatepass.core.unit import Unit
 
 CLOCK_SPREAD = MINUTE
@@ -98,9 +99,10 @@ class Budget:
     rates: tuple[Rate, ...]
     subject: str
 
-    def keys(self, unit: Unit) -> list[tuple[bytes, Rate]]:
+    def keys(self, secret: ServerSecret) -> list[tuple[bytes, Rate]]:
+        """The rows that it is counted in, one for each rate."""
         return [
-            (unit.secret.mac("limits", f"{self.name}|{rate.count}/{rate.period}|{self.subject}".encode()), rate)
+            (secret.mac("limits", f"{self.name}|{rate.count}/{rate.period}|{self.subject}".encode()), rate)
             for rate in self.rates
         ]
 
@@ -110,13 +112,13 @@ async def spend(unit: Unit, *budgets: Budget) -> None:
 
     Raises TooManyRequests with the seconds until the fullest one has room.
     """
-    wanted = sorted(key for budget in budgets for key in budget.keys(unit))
+    wanted = sorted(key for budget in budgets for key in budget.keys(unit.secret))
     if not wanted:
         return
     given: dict[str, Any] = {"now": unit.now}
     for number, (key, rate) in enumerate(wanted):
         given |= {f"key_{number}": key, f"ceiling_{number}": rate.count, f"end_{number}": unit.now + rate.period}
-    granted = set((await unit.db.scalars(_spend(unit.db.dialect.name, len(wanted)), given)).all())
+    granted = set((await unit.db.scalars(spending(unit.db.dialect.name, len(wanted)), given)).all())
     refused = [key for key, _ in wanted if key not in granted]
     if refused:
         resets_at = (await unit.db.scalars(select(limits.c.resets_at).where(limits.c.key.in_(refused)))).all()
@@ -125,8 +127,8 @@ async def spend(unit: Unit, *budgets: Budget) -> None:
 
 
 @cache
-def _spend(dialect: str, many: int) -> ReturningInsert[bytes]:
-    """Raise *many* rows where there is room, and tell which.
+def spending(dialect: str, many: int) -> ReturningInsert[bytes]:
+    """The statement that raises *many* rows where there is room, and tells which.
 
     The rows come from a SELECT, because SQLAlchemy compiles an INSERT of several VALUES anew each time.
     """
@@ -155,7 +157,7 @@ def _spend(dialect: str, many: int) -> ReturningInsert[bytes]:
 
 async def refund(unit: Unit, *budgets: Budget) -> None:
     """Give back what `spend` took in this same transaction."""
-    keys = [key for budget in budgets for key, _ in budget.keys(unit)]
+    keys = [key for budget in budgets for key, _ in budget.keys(unit.secret)]
     if keys:
         await unit.db.execute(_REFUND, {"keys": keys})
 
@@ -169,7 +171,7 @@ async def exhausted(unit: Unit, budget: Budget) -> int:
         return 0
     running = [
         and_(limits.c.key == key, limits.c.resets_at.between(unit.now + 1, unit.now + rate.period + CLOCK_SPREAD))
-        for key, rate in budget.keys(unit)
+        for key, rate in budget.keys(unit.secret)
     ]
     rows = await unit.db.execute(select(limits.c.resets_at).where(or_(*running), limits.c.spent >= limits.c.ceiling))
     return max((-(-(row.resets_at - unit.now) // SECOND) for row in rows), default=0)

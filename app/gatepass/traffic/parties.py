@@ -17,7 +17,7 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from gatepass.core import jws, refresh_tokens, sign_in_tokens, teams
+from gatepass.core import jws, refresh_tokens, sign_in_jwt, teams
 from gatepass.core.api_keys import api_keys
 from gatepass.core.errors import RefreshRefused
 from gatepass.core.ids import find_id
@@ -133,7 +133,7 @@ async def _behind(unit: Unit, presented: str) -> Party:
     except RefreshRefused:
         pass
     try:
-        presented = sign_in_tokens.unwrap(presented)
+        presented = sign_in_jwt.unwrap(presented)
         jws.header_of(presented)
         claims = jws.unverified_claims(presented)
     except jws.NotOurs:
@@ -141,7 +141,7 @@ async def _behind(unit: Unit, presented: str) -> Party:
     if (session_id := _id(claims, "sid")) is not None:
         generation = claims.get("gen")
         return await _of_session(unit, session_id, generation if type(generation) is int else None)
-    if (world := sign_in_tokens.team_named_in(presented)) is not None:
+    if (world := sign_in_jwt.team_named_in(claims)) is not None:
         return Party(world=world, user=_id(claims, "uid"))
     return Party(world=_id(claims, "sub") if claims.get("scope") == "team" else None)
 

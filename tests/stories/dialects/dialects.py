@@ -12,7 +12,7 @@ from uuid import UUID
 import httpx
 
 from backend import EXCHANGE, REVOKE, TOKEN, USERS, Backend, new_backend
-from gatepass.core import sessions, sign_in_tokens
+from gatepass.core import sessions, sign_in_jwt
 from gatepass.core.sessions import Session
 from harness import REFRESH, SIGN_OUT, USERINFO, Server
 
@@ -254,7 +254,7 @@ class Firebase(_WithSignInTokens):
     }
 
     async def exchange(self, sign_in_token: str) -> httpx.Response:
-        return await self._call("accounts:signInWithCustomToken", token=sign_in_tokens.unwrap(sign_in_token))
+        return await self._call("accounts:signInWithCustomToken", token=sign_in_jwt.unwrap(sign_in_token))
 
     async def refresh(self, token: str) -> httpx.Response:
         form = {"grant_type": "refresh_token", "refresh_token": token}

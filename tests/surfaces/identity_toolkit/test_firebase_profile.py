@@ -12,7 +12,7 @@ import jwt
 import pytest
 
 from backend import Backend, new_backend, sessions_of
-from gatepass.core import sessions, sign_in_tokens, teams
+from gatepass.core import sessions, sign_in_jwt, teams
 from gatepass.core.sessions import Cause
 from gatepass.core.signing_keys import Ring, pem_of
 from harness import Server
@@ -36,7 +36,7 @@ async def sqlite_backend(sqlite_server: Server) -> Backend:
 async def custom_token(backend: Backend, user_id: str | None = None) -> str:
     """The inner token, as an old SDK or a Firebase client hands it on."""
     user_id = user_id or (await backend.create_user())["user_id"]
-    return sign_in_tokens.unwrap(await backend.sign_in_token(user_id))
+    return sign_in_jwt.unwrap(await backend.sign_in_token(user_id))
 
 
 async def sign_in(backend: Backend, token: str, path: str = SIGN_IN, **more: Any) -> httpx.Response:
@@ -310,15 +310,15 @@ async def test_the_emulators_owner_has_no_power(backend: Backend) -> None:
 async def test_a_token_minted_by_firebase_admins_own_recipe_is_exchanged_once(backend: Backend) -> None:
     user = await backend.create_user()
     key = await backend.server.runtime.keyring.signer(Ring.SIGN_IN, backend.team.id)
-    service, now = sign_in_tokens.service_account(backend.team), backend.server.clock.now() // 1000
+    service, now = sign_in_jwt.service_account(backend.team), backend.server.clock.now() // 1000
     claims = {
         "iss": service,
         "sub": service,
-        "aud": sign_in_tokens.AUDIENCE,
+        "aud": sign_in_jwt.AUDIENCE,
         "uid": user["user_id"],
         "iat": now,
         "exp": now + 3600,
-        "tenant_id": sign_in_tokens.tenant_of(backend.team.id),
+        "tenant_id": sign_in_jwt.tenant_of(backend.team.id),
         "claims": {"vital_team_id": str(backend.team.id)},
     }
     token = jwt.encode(claims, pem_of(key), "RS256")

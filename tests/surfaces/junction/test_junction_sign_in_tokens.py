@@ -13,9 +13,9 @@ import jwt
 import pytest
 
 from backend import EXCHANGE, TOKEN, USERS, Backend, new_backend
-from gatepass.core import sign_in_tokens, signing_keys, users
+from gatepass.core import sign_in_jwt, sign_in_tokens, signing_keys, users
 from gatepass.core.mint import Mint
-from gatepass.core.sign_in_tokens import AUDIENCE, Issued
+from gatepass.core.sign_in_jwt import AUDIENCE, Issued
 from gatepass.core.signing_keys import Ring, SigningKey
 from gatepass.core.teams import Region, SignUp, Team, TeamEnvironment
 from harness import Server
@@ -31,7 +31,7 @@ def team_of(mint: Mint, region: Region = Region.US, environment: TeamEnvironment
 def claims_of(mint: Mint, team: Team) -> Issued:
     """What `issue` records, without a database."""
     now, user_id = mint._source.randrange(1_700_000_000, 2_000_000_000), mint.uuid4()
-    service = sign_in_tokens.service_account(team)
+    service = sign_in_jwt.service_account(team)
     claims = {
         "iss": service,
         "sub": service,
@@ -40,7 +40,7 @@ def claims_of(mint: Mint, team: Team) -> Issued:
         "exp": now + 900,
         "jti": mint.alphanumeric(24),
         "uid": str(user_id),
-        "tenant_id": sign_in_tokens.tenant_of(team.id),
+        "tenant_id": sign_in_jwt.tenant_of(team.id),
         "claims": {"vital_team_id": str(team.id)},
     }
     return Issued(claims, team, user_id)
@@ -66,7 +66,7 @@ def test_ten_thousand_random_tokens_are_readable_by_every_sdk() -> None:
         kid = f"t{team.id.hex[:8]}{mint.bytes(4).hex()}"
         key = SigningKey(mint.uuid4(), Ring.SIGN_IN, team.id, 1, kid, cheap, None, {}, 0, 0, None)
         issued = claims_of(mint, team)
-        user_token = sign_in_tokens.sign(issued, key)
+        user_token = sign_in_jwt.sign(issued, key)
         header, payload, signature = user_token.split(".")
         assert SEGMENT.fullmatch(header)
         assert SEGMENT.fullmatch(payload)
@@ -76,7 +76,7 @@ def test_ten_thousand_random_tokens_are_readable_by_every_sdk() -> None:
         assert claims == issued.claims
         assert SERVICE.fullmatch(claims["iss"])
         assert (claims["sub"], str(UUID(claims["uid"]))) == (claims["iss"], claims["uid"])
-        blob = sign_in_tokens.wrap(team, user_token)
+        blob = sign_in_jwt.wrap(team, user_token)
         assert json.loads(base64.b64decode(blob, validate=True)) == {
             "public_key": f"pub_{team.id.hex[:8]}",
             "user_token": user_token,
@@ -93,7 +93,7 @@ def test_a_value_that_would_need_a_dash_is_padded_away() -> None:
     paddings = set()
     for word in ("?", "a?", "ab?", "~", "a~", "ab~", ">", "a>", "ab>"):
         odd = Issued({**issued.claims, "tenant_id": word}, team, issued.user_id)
-        header, payload, _ = sign_in_tokens.sign(odd, key).split(".")
+        header, payload, _ = sign_in_jwt.sign(odd, key).split(".")
         assert SEGMENT.fullmatch(header)
         assert SEGMENT.fullmatch(payload)
         claims = decoded(payload)
@@ -169,7 +169,7 @@ async def test_a_backend_may_mint_tokens_by_itself_with_the_teams_key(backend: B
     runtime, user = backend.server.runtime, await backend.create_user()
     key = await runtime.keyring.signer(Ring.SIGN_IN, backend.team.id)
     now = runtime.clock.now() // 1000
-    service = sign_in_tokens.service_account(backend.team)
+    service = sign_in_jwt.service_account(backend.team)
     claims = {
         "iss": service,
         "sub": service,
@@ -177,7 +177,7 @@ async def test_a_backend_may_mint_tokens_by_itself_with_the_teams_key(backend: B
         "uid": user["user_id"],
         "iat": now,
         "exp": now + 3600,
-        "tenant_id": sign_in_tokens.tenant_of(backend.team.id),
+        "tenant_id": sign_in_jwt.tenant_of(backend.team.id),
         "claims": {"vital_team_id": str(backend.team.id)},
     }
     token = jwt.encode(claims, signing_keys.pem_of(key), "RS256")
@@ -196,7 +196,7 @@ async def test_a_token_of_another_team_names_its_own_ring(backend: Backend, serv
     issued = await server.runtime.transact(
         lambda unit: sign_in_tokens.issue(unit, backend.team, UUID(mine["user_id"]), key_id=None)
     )
-    forged = sign_in_tokens.sign(issued, key)
+    forged = sign_in_jwt.sign(issued, key)
     assert (await backend.exchange(forged)).json()["detail"]["error_type"] == "invalid_token"
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from backend import EXCHANGE, Backend, MobileApp, new_backend
 from forgeries import elsewhere, parts_of, signed, with_a_foreign_key, with_the_public_key_as_secret, with_the_right_key
-from gatepass.core import sign_in_tokens
+from gatepass.core import sign_in_jwt
 from gatepass.core.signing_keys import Ring, SigningKey
 from harness import USERINFO, Phone, Server
 
@@ -61,7 +61,7 @@ async def scene(sqlite_server: Server) -> Scene:
         await server.sign_in(),
         await server.runtime.keyring.signer(Ring.ACCESS),
         await server.runtime.keyring.signer(Ring.SIGN_IN, backend.team.id),
-        sign_in_tokens.unwrap(token),
+        sign_in_jwt.unwrap(token),
     )
 
 

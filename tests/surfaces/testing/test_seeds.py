@@ -8,7 +8,7 @@ from typing import Any
 import jwt
 from plane import Plane, World
 
-from gatepass.core.sign_in_tokens import unwrap
+from gatepass.core.sign_in_jwt import unwrap
 from harness import ACCOUNT_QR, REIKEY
 
 NOON = "2026-05-01T12:00:00Z"

@@ -1,13 +1,15 @@
-"""The hot statements: many rotations, look-ups or receipts in one statement and one commit.
+"""The hot statements: many rotations, look-ups, receipts or exchanges in one statement and one commit.
 
-Rotating and verifying is what this server does all day, so their fast paths skip the pool, the transaction and the query
-builder: the compare-and-set of core/rotation.py and the look-up of core/access_tokens.py go to the driver itself, in
-autocommit, one round trip. Requests that arrive while a statement is under way share the next one. Nothing waits for
+Rotating and verifying is what this server does all day, and every sign-in of Junction's begins with an exchange, so their
+fast paths skip the pool, the transaction and the query builder: the compare-and-set of core/rotation.py, the look-up of
+core/access_tokens.py and the record and first exchange of core/sign_in_tokens.py go to the driver itself, in autocommit,
+one round trip. Requests that arrive while a statement is under way share the next one. Nothing waits for
 company: an idle lane starts at once with whoever is there.
 
 This is the second place that may commit, and the only other one. Each caller is answered for itself, after the commit
 that holds its rotation; whoever the statement did not match goes the long way, through the table of core/rotation.py. So
-does everyone when the statement fails: rotating again is safe by that table's second row, and looking again always is.
+does everyone when the statement fails: rotating again is safe by that table's second row, exchanging again while the
+session is unused, and looking again always is.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from gatepass.adapters.hot.postgres import Postgres
 from gatepass.adapters.hot.sqlite import Sqlite
 from gatepass.core.rotation import Ask
 from gatepass.core.sessions import Grant
+from gatepass.core.sign_in_tokens import Redemption, Vouching
 
 LANES = 2
 """Statements of one kind under way at once (PostgreSQL); SQLite has one writer and one reader here."""
@@ -32,9 +35,11 @@ class Hot:
     def __init__(self, database: Database) -> None:
         self._driver: Driver = Sqlite(database) if database.is_sqlite else Postgres(database)
         lanes = 1 if database.is_sqlite else LANES
-        self._rotations: Batches[Ask, Grant] = Batches(self._driver.rotate, lanes)
-        self._receipts: Batches[Receipt, bool] = Batches(self._driver.note, lanes, shares=True)
-        self._looks: Batches[UUID, Found] = Batches(self._driver.look, lanes, shares=True)
+        self._rotations: Batches[UUID, Ask, Grant] = Batches(self._driver.rotate, lanes, order=_by_id)
+        self._receipts: Batches[UUID, Receipt, bool] = Batches(self._driver.note, lanes, order=_by_id, shares=True)
+        self._looks: Batches[UUID, UUID, Found] = Batches(self._driver.look, lanes, order=_by_id, shares=True)
+        self._vouchings: Batches[str, Vouching, bool] = Batches(self._driver.vouch, lanes)
+        self._redemptions: Batches[str, Redemption, Grant] = Batches(self._driver.redeem, lanes)
 
     async def rotate(self, ask: Ask) -> Grant | None:
         """The next generation's grant, committed; None for whatever needs the long way. Raises nothing of the database."""
@@ -48,12 +53,23 @@ class Hot:
         """As `sessions.note_receipt`, committed; False where the long way should write it."""
         return await self._receipts.put(receipt.session_id, receipt) or False
 
+    async def vouch(self, record: Vouching) -> bool:
+        """Whether the sign-in token is recorded, committed; False where the long way should look at its user."""
+        return await self._vouchings.put(record.jti, record) or False
+
+    async def redeem(self, redemption: Redemption) -> Grant | None:
+        """The session of a sign-in token's first exchange, committed; None for whatever needs the long way."""
+        return await self._redemptions.put(redemption.jti, redemption)
+
     async def close(self) -> None:
         """Finish what is under way and let go of the connections."""
-        await self._rotations.finish()
-        await self._receipts.finish()
-        await self._looks.finish()
+        for batches in (self._rotations, self._receipts, self._looks, self._vouchings, self._redemptions):
+            await batches.finish()
         await self._driver.close()
+
+
+def _by_id(session_id: UUID) -> int:
+    return session_id.int
 
 
 __all__ = ["Hot", "Receipt"]

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
-from uuid import UUID
 
 import asyncpg
 import structlog
@@ -25,29 +24,37 @@ FAILURES = (
     TimeoutError,
 )
 
+K = TypeVar("K", bound=Hashable)
 A = TypeVar("A")
 G = TypeVar("G")
 
 
-class Batches(Generic[A, G]):
-    """Gathers requests and has *serve* answer many at once, by session.
+class Batches(Generic[K, A, G]):
+    """Gathers requests and has *serve* answer many at once, by the key of each.
 
-    Of several requests for one session in a batch the first is served; where the kind *shares*, its answer is everyone's.
+    Of several requests under one key in a batch the first is served; where the kind *shares*, its answer is everyone's. A
+    batch that waits for rows is put in *order*, so that two batches never lock crosswise.
     """
 
     def __init__(
-        self, serve: Callable[[Sequence[A]], Awaitable[Mapping[UUID, G]]], lanes: int, *, shares: bool = False
+        self,
+        serve: Callable[[Sequence[A]], Awaitable[Mapping[K, G]]],
+        lanes: int,
+        *,
+        order: Callable[[K], int] | None = None,
+        shares: bool = False,
     ) -> None:
         self._serve = serve
+        self._order = order
         self._shares = shares
         self._free_lanes = lanes
         self._lanes: set[asyncio.Task[None]] = set()
-        self._waiting: deque[tuple[UUID, A, asyncio.Future[G | None]]] = deque()
+        self._waiting: deque[tuple[K, A, asyncio.Future[G | None]]] = deque()
 
-    async def put(self, session_id: UUID, ask: A) -> G | None:
+    async def put(self, key: K, ask: A) -> G | None:
         """Wait for the answer to *ask*; None when the statement had none, or failed."""
         answer: asyncio.Future[G | None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((session_id, ask, answer))
+        self._waiting.append((key, ask, answer))
         if self._free_lanes:
             self._free_lanes -= 1
             lane = asyncio.create_task(self._drive())
@@ -63,21 +70,22 @@ class Batches(Generic[A, G]):
         finally:
             self._free_lanes += 1
 
-    def _take(self) -> dict[UUID, tuple[A, list[asyncio.Future[G | None]]]]:
-        """The next batch: one request per session, ordered by session so that two batches never lock crosswise."""
-        batch: dict[UUID, tuple[A, list[asyncio.Future[G | None]]]] = {}
+    def _take(self) -> dict[K, tuple[A, list[asyncio.Future[G | None]]]]:
+        """The next batch: one request per key."""
+        batch: dict[K, tuple[A, list[asyncio.Future[G | None]]]] = {}
         while self._waiting and len(batch) < MOST_AT_ONCE:
-            session_id, ask, answer = self._waiting.popleft()
-            if session_id not in batch:
-                batch[session_id] = ask, [answer]
+            key, ask, answer = self._waiting.popleft()
+            if key not in batch:
+                batch[key] = ask, [answer]
             elif self._shares:
-                batch[session_id][1].append(answer)
+                batch[key][1].append(answer)
             else:
                 _settle(answer, None)  # a parallel use of one token: the long way finds the first one's successor
-        return dict(sorted(batch.items(), key=_by_session)) if len(batch) > 1 else batch
+        order = self._order
+        return {key: batch[key] for key in sorted(batch, key=order)} if order and len(batch) > 1 else batch
 
-    async def _serve_batch(self, batch: dict[UUID, tuple[A, list[asyncio.Future[G | None]]]]) -> None:
-        answers: Mapping[UUID, G] = {}
+    async def _serve_batch(self, batch: dict[K, tuple[A, list[asyncio.Future[G | None]]]]) -> None:
+        answers: Mapping[K, G] = {}
         try:
             answers = await self._serve([ask for ask, _ in batch.values()])
         except FAILURES as error:
@@ -85,18 +93,14 @@ class Batches(Generic[A, G]):
         except Exception:
             log.exception("hot_statement_failed")
         finally:
-            for session_id, (_, waiting) in batch.items():
+            for key, (_, waiting) in batch.items():
                 for answer in waiting:
-                    _settle(answer, answers.get(session_id))
+                    _settle(answer, answers.get(key))
 
     async def finish(self) -> None:
         """Until nothing is under way."""
         while self._lanes:
             await asyncio.wait(self._lanes)
-
-
-def _by_session(item: tuple[UUID, Any]) -> int:
-    return item[0].int
 
 
 def _settle(answer: asyncio.Future[Any], result: Any) -> None:

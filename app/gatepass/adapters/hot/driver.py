@@ -9,6 +9,7 @@ from uuid import UUID
 
 from gatepass.core.rotation import Ask
 from gatepass.core.sessions import Grant, Session, Surface
+from gatepass.core.sign_in_tokens import Redemption, Vouching
 from gatepass.core.users import User
 
 Found = tuple[Session, User]
@@ -25,11 +26,13 @@ class Receipt:
 
 
 class Driver(Protocol):
-    """What a database does for many at once: the answers by session; what is not among them has none."""
+    """What a database does for many at once: the answers by session or token; what is not among them has none."""
 
     async def rotate(self, asks: Sequence[Ask]) -> Mapping[UUID, Grant]: ...
     async def look(self, session_ids: Sequence[UUID]) -> Mapping[UUID, Found]: ...
     async def note(self, receipts: Sequence[Receipt]) -> Mapping[UUID, bool]: ...
+    async def vouch(self, records: Sequence[Vouching]) -> Mapping[str, bool]: ...
+    async def redeem(self, redemptions: Sequence[Redemption]) -> Mapping[str, Grant]: ...
     async def close(self) -> None: ...
 
 

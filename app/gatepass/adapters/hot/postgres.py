@@ -13,11 +13,13 @@ from sqlalchemy import Uuid, any_, bindparam
 from sqlalchemy.dialects import postgresql
 
 from gatepass.adapters.database import ANSWER_LIMIT, LOCK_WAIT, STATEMENT_LIMIT, Database
+from gatepass.adapters.hot import postgres_sign_in
 from gatepass.adapters.hot.driver import Found, Receipt, grant_of
 from gatepass.adapters.postgres_server import Connection
 from gatepass.core import access_tokens
 from gatepass.core.rotation import Ask
 from gatepass.core.sessions import Grant, sessions
+from gatepass.core.sign_in_tokens import Redemption, Vouching
 
 
 class Postgres:
@@ -55,6 +57,12 @@ class Postgres:
             [receipt.sdk or None for receipt in receipts],
         )
         return {receipt.session_id: True for receipt in receipts}
+
+    async def vouch(self, records: Sequence[Vouching]) -> Mapping[str, bool]:
+        return await postgres_sign_in.vouch(self._fetch, records)
+
+    async def redeem(self, redemptions: Sequence[Redemption]) -> Mapping[str, Grant]:
+        return await postgres_sign_in.redeem(self._fetch, redemptions)
 
     async def _fetch(self, statement: str, *arguments: object) -> list[Any]:
         """One round trip on a connection of our own; one that fails is thrown away."""

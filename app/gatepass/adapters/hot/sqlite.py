@@ -16,11 +16,14 @@ from sqlalchemy.dialects import sqlite
 
 from gatepass.adapters.database import LOCK_WAIT, Database
 from gatepass.adapters.hot.driver import Found, Receipt, grant_of
+from gatepass.adapters.hot.sqlite_sign_in import redeem_all, vouch_all
 from gatepass.core import access_tokens
 from gatepass.core.rotation import Ask
 from gatepass.core.sessions import Grant
+from gatepass.core.sign_in_tokens import Redemption, Vouching
 
 A = TypeVar("A")
+K = TypeVar("K")
 G = TypeVar("G")
 
 
@@ -33,15 +36,31 @@ class Sqlite:
         self._reader = _Thread(database, "gatepass-hot-reader")
 
     async def rotate(self, asks: Sequence[Ask]) -> Mapping[UUID, Grant]:
-        async with self._database.writing():
-            return await self._writer.run(_rotate_all, asks)
+        return await self._write(_rotate_all, asks)
 
     async def look(self, session_ids: Sequence[UUID]) -> Mapping[UUID, Found]:
         return await self._reader.run(_look_all, session_ids)
 
     async def note(self, receipts: Sequence[Receipt]) -> Mapping[UUID, bool]:
+        return await self._write(_note_all, receipts)
+
+    async def vouch(self, records: Sequence[Vouching]) -> Mapping[str, bool]:
+        return await self._write(vouch_all, records)
+
+    async def redeem(self, redemptions: Sequence[Redemption]) -> Mapping[str, Grant]:
+        return await self._write(redeem_all, redemptions)
+
+    async def _write(
+        self, work: Callable[[sqlite3.Connection, Sequence[A]], Mapping[K, G]], asks: Sequence[A]
+    ) -> Mapping[K, G]:
+        """Do *work* for all of *asks* in one transaction."""
+
+        def transact(connection: sqlite3.Connection, asks: Sequence[A]) -> Mapping[K, G]:
+            with _transaction(connection):
+                return work(connection, asks)
+
         async with self._database.writing():
-            return await self._writer.run(_note_all, receipts)
+            return await self._writer.run(transact, asks)
 
     async def close(self) -> None:
         self._writer.close()
@@ -57,13 +76,11 @@ class _Thread:
         self._connection: sqlite3.Connection | None = None
 
     async def run(
-        self, work: Callable[[sqlite3.Connection, Sequence[A]], Mapping[UUID, G]], asks: Sequence[A]
-    ) -> Mapping[UUID, G]:
+        self, work: Callable[[sqlite3.Connection, Sequence[A]], Mapping[K, G]], asks: Sequence[A]
+    ) -> Mapping[K, G]:
         return await asyncio.get_running_loop().run_in_executor(self._pool, self._do, work, asks)
 
-    def _do(
-        self, work: Callable[[sqlite3.Connection, Sequence[A]], Mapping[UUID, G]], asks: Sequence[A]
-    ) -> Mapping[UUID, G]:
+    def _do(self, work: Callable[[sqlite3.Connection, Sequence[A]], Mapping[K, G]], asks: Sequence[A]) -> Mapping[K, G]:
         if self._connection is None:
             self._connection = sqlite3.connect(
                 self._path, isolation_level=None, timeout=LOCK_WAIT, check_same_thread=False
@@ -80,39 +97,37 @@ class _Thread:
 
 def _rotate_all(connection: sqlite3.Connection, asks: Sequence[Ask]) -> Mapping[UUID, Grant]:
     granted = {}
-    with _transaction(connection):
-        for ask in asks:
-            audience = ask.audience
-            row = connection.execute(
-                _ROTATE,
-                {
-                    "id": ask.session_id.hex,
-                    "generation": ask.generation,
-                    "surface": audience.surface.value,
-                    "team_id": audience.team_id.hex if audience.team_id else None,
-                    "environment": audience.environment,
-                    "now": ask.now,
-                    "idle": ask.idle_expires_at,
-                },
-            ).fetchone()
-            if row is not None:
-                roles = json.loads(row[8]) if row[8] else ()
-                granted[ask.session_id] = grant_of(row, ask.session_id, UUID(row[2]), UUID(row[3]), roles, ask.now)
+    for ask in asks:
+        audience = ask.audience
+        row = connection.execute(
+            _ROTATE,
+            {
+                "id": ask.session_id.hex,
+                "generation": ask.generation,
+                "surface": audience.surface.value,
+                "team_id": audience.team_id.hex if audience.team_id else None,
+                "environment": audience.environment,
+                "now": ask.now,
+                "idle": ask.idle_expires_at,
+            },
+        ).fetchone()
+        if row is not None:
+            roles = json.loads(row[8]) if row[8] else ()
+            granted[ask.session_id] = grant_of(row, ask.session_id, UUID(row[2]), UUID(row[3]), roles, ask.now)
     return granted
 
 
 def _note_all(connection: sqlite3.Connection, receipts: Sequence[Receipt]) -> Mapping[UUID, bool]:
-    with _transaction(connection):
-        for receipt in receipts:
-            connection.execute(
-                _NOTE,
-                {
-                    "id": receipt.session_id.hex,
-                    "generation": receipt.generation,
-                    "now": receipt.now,
-                    "sdk": receipt.sdk or None,
-                },
-            )
+    for receipt in receipts:
+        connection.execute(
+            _NOTE,
+            {
+                "id": receipt.session_id.hex,
+                "generation": receipt.generation,
+                "now": receipt.now,
+                "sdk": receipt.sdk or None,
+            },
+        )
     return {receipt.session_id: True for receipt in receipts}
 
 

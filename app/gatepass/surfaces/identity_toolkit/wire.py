@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import Response
 from pydantic import BaseModel, Field
 
-from gatepass.core import sign_in_tokens
+from gatepass.core import sign_in_jwt
 from gatepass.core.access_tokens import Bearer
 from gatepass.core.schema import SECOND
 from gatepass.grants import FORM, FormRefused, Tokens, read_form
@@ -93,7 +93,7 @@ def refreshed(tokens: Tokens) -> Response:
             "token_type": "Bearer",
             "refresh_token": tokens.refresh,
             "user_id": str(tokens.grant.user_id),
-            "project_id": sign_in_tokens.project_of(tokens.grant.environment, tokens.grant.region),
+            "project_id": sign_in_jwt.project_of(tokens.grant.environment, tokens.grant.region),
         }
     )
 
@@ -106,7 +106,7 @@ def account(bearer: Bearer) -> Response:
             "users": [
                 {
                     "localId": str(user.id),
-                    "tenantId": sign_in_tokens.tenant_of(user.team_id),
+                    "tenantId": sign_in_jwt.tenant_of(user.team_id),
                     "validSince": str(user.created_at // SECOND),
                     "createdAt": str(user.created_at),
                     "lastLoginAt": str(session.opened_at),

@@ -16,7 +16,7 @@ from gatepass.core.api_keys import App, Environment
 from gatepass.core.refresh_tokens import RefreshToken
 from gatepass.core.schema import SECOND
 from gatepass.core.sessions import Audience, Cause, Device, Grant, Proof, Surface
-from gatepass.core.sign_in_tokens import Issued, SignInToken
+from gatepass.core.sign_in_jwt import Issued, SignInToken
 from gatepass.core.teams import Team
 from gatepass.core.unit import Unit
 from gatepass.core.users import User

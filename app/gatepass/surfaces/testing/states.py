@@ -8,7 +8,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Body
 
-from gatepass.core import qr, sign_in_tokens, teams
+from gatepass.core import qr, sign_in_jwt, teams
 from gatepass.core.refresh_tokens import RefreshToken
 from gatepass.core.schema import SECOND
 from gatepass.core.sessions import Grant, Surface
@@ -49,13 +49,13 @@ async def mint_session(team_id: UUID, body: MintSession, runtime: InRuntime) -> 
 async def mint_sign_in_token(team_id: UUID, body: MintSignInToken, runtime: InRuntime) -> wire.SignInToken:
     """A sign-in token: live, expired or used."""
 
-    async def work(unit: Unit) -> sign_in_tokens.Issued:
+    async def work(unit: Unit) -> sign_in_jwt.Issued:
         return await minting.mint_sign_in_token(unit, await teams.get(unit, team_id), body)
 
     issued = await runtime.transact(work)
     key = await runtime.keyring.signer(Ring.SIGN_IN, team_id)
-    user_token = await asyncio.to_thread(sign_in_tokens.sign, issued, key)
-    return wire.SignInToken(user_id=issued.user_id, sign_in_token=sign_in_tokens.wrap(issued.team, user_token))
+    user_token = await asyncio.to_thread(sign_in_jwt.sign, issued, key)
+    return wire.SignInToken(user_id=issued.user_id, sign_in_token=sign_in_jwt.wrap(issued.team, user_token))
 
 
 @router.post("/qr", status_code=201)

@@ -1,0 +1,118 @@
+"""Sign-in tokens on PostgreSQL: many recorded, or many exchanged for the first time, in one statement.
+
+An exchange holds its user's row and its token's, as `sign_in_tokens.redeem` does, but waits for neither: whatever another
+transaction holds is left to the long way. Budgets are rows that everyone takes in one order.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, Integer, LargeBinary, String, Uuid
+
+from gatepass.core import sign_in
+from gatepass.core.limits import CLOCK_SPREAD
+from gatepass.core.sessions import Grant, sessions
+from gatepass.core.sign_in_tokens import Redemption, Vouching, sign_in_tokens
+
+Fetch = Callable[..., Awaitable[list[Any]]]
+
+_TYPES: dict[type, str] = {
+    Uuid: "uuid",
+    String: "text",
+    BigInteger: "bigint",
+    Integer: "integer",
+    LargeBinary: "bytea",
+}
+
+
+async def vouch(fetch: Fetch, records: Sequence[Vouching]) -> Mapping[str, bool]:
+    """Record what users may sign in with; which tokens were."""
+    arrays = ([getattr(record, name) for record in records] for name in Vouching.__slots__)
+    return {row[0]: True for row in await fetch(_VOUCH, *arrays)}
+
+
+async def redeem(fetch: Fetch, redemptions: Sequence[Redemption]) -> Mapping[str, Grant]:
+    """Open the sessions of unspent tokens; their grants by token."""
+    opened = [sign_in.row_of(redemption.session) for redemption in redemptions]
+    budgets = [redemption.budget for redemption in redemptions]
+    rows = await fetch(
+        _REDEEM,
+        CLOCK_SPREAD,
+        [redemption.jti for redemption in redemptions],
+        [redemption.event["id"] for redemption in redemptions],
+        [redemption.event["event"] for redemption in redemptions],
+        [json.dumps(redemption.event["detail"]) for redemption in redemptions],
+        [budget and budget[0] for budget in budgets],
+        [budget and budget[1].count for budget in budgets],
+        [budget and budget[1].period for budget in budgets],
+        *([row[column.name] for row in opened] for column in sessions.c),
+    )
+    found = {row[0]: row for row in rows}
+    return {
+        redemption.jti: redemption.grant(row[1], row[2] or ())
+        for redemption in redemptions
+        if (row := found.get(redemption.jti)) is not None
+    }
+
+
+def _arrays(columns: Sequence[Column[Any]], first: int = 1) -> str:
+    return ", ".join(f"${number}::{_TYPES[type(column.type)]}[]" for number, column in enumerate(columns, first))
+
+
+def _names(columns: Sequence[Column[Any]]) -> str:
+    return ", ".join(column.name for column in columns)
+
+
+_RECORD = [sign_in_tokens.c[name] for name in Vouching.__slots__]
+_VOUCH = f"""
+INSERT INTO sign_in_tokens ({_names(_RECORD)})
+SELECT {", ".join(f"r.{column.name}" for column in _RECORD)}
+  FROM unnest({_arrays(_RECORD)}) AS r({_names(_RECORD)})
+  JOIN users AS u ON u.id = r.user_id AND u.team_id = r.team_id
+ WHERE u.deleted_at IS NULL AND u.banned_at IS NULL
+RETURNING jti
+"""  # noqa: S608 - names of our own columns
+_SESSION = list(sessions.c)
+_LAPSED = "(l.resets_at <= excluded.resets_at - ($8::bigint[])[1] OR l.resets_at > excluded.resets_at + $1::bigint)"
+"""As in core/limits.py; one deployment has one period for this budget."""
+_REDEEM = f"""
+WITH r AS MATERIALIZED (
+  SELECT * FROM unnest(
+    $2::text[], $3::uuid[], $4::text[], $5::text[], $6::bytea[], $7::integer[], $8::bigint[], {_arrays(_SESSION, 9)}
+  ) AS r(jti, event_id, event, detail, budget, ceiling, period, {_names(_SESSION)})
+), held AS MATERIALIZED (
+  SELECT r.*, u.email, u.roles
+    FROM r
+    JOIN sign_in_tokens AS s ON s.jti = r.jti
+    JOIN users AS u ON u.id = r.user_id
+    JOIN teams AS t ON t.id = r.team_id
+   WHERE s.session_id IS NULL AND s.revoked_at IS NULL AND s.user_id = r.user_id AND s.team_id = r.team_id
+     AND u.team_id = r.team_id AND u.deleted_at IS NULL AND u.banned_at IS NULL AND t.removed_at IS NULL
+     AND (s.key_id IS NULL OR EXISTS (SELECT FROM api_keys AS k WHERE k.id = s.key_id AND k.revoked_at IS NULL))
+     FOR UPDATE OF u, s SKIP LOCKED
+), spent AS (
+  INSERT INTO limits AS l (key, spent, ceiling, resets_at)
+  SELECT budget, count(*), max(ceiling), max(opened_at + period)
+    FROM held WHERE budget IS NOT NULL GROUP BY budget HAVING count(*) <= max(ceiling) ORDER BY budget
+      ON CONFLICT (key) DO UPDATE SET
+         spent = CASE WHEN {_LAPSED} THEN excluded.spent ELSE l.spent + excluded.spent END,
+         resets_at = CASE WHEN {_LAPSED} THEN excluded.resets_at ELSE l.resets_at END
+   WHERE {_LAPSED} OR l.spent + excluded.spent <= excluded.ceiling
+  RETURNING key
+), taken AS (
+  UPDATE sign_in_tokens AS s SET session_id = held.id
+    FROM held
+   WHERE s.jti = held.jti AND (held.budget IS NULL OR held.budget IN (SELECT key FROM spent))
+  RETURNING s.jti
+), opened AS (
+  INSERT INTO sessions ({_names(_SESSION)})
+  SELECT {", ".join(f"held.{column.name}" for column in _SESSION)} FROM held JOIN taken ON taken.jti = held.jti
+), told AS (
+  INSERT INTO audit_events (id, at, event, team_id, user_id, session_id, detail)
+  SELECT event_id, opened_at, event, team_id, user_id, id, detail::json FROM held JOIN taken ON taken.jti = held.jti
+)
+SELECT held.jti, held.email, held.roles FROM held JOIN taken ON taken.jti = held.jti
+"""  # noqa: S608 - names of our own columns
