@@ -148,7 +148,7 @@ class Watch:
         """Where none may stand, besides the answers."""
         for name in ("_as_json", "_as_line"):
             yield logs, name, lambda line, _: self.said.append(("a log line", line))
-        yield audit, "record", lambda _, given: self.said.append(("an audit event", repr(given["detail"])))
+        yield audit, "row", lambda _, given: self.said.append(("an audit event", repr(given["detail"])))
 
     def word(self, secret: str) -> None:
         """Remember a short secret until the test ends, and for every server process until that one stops."""
