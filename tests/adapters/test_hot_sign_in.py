@@ -49,7 +49,7 @@ def first_of(backend: Backend, token: SignInToken, caller: Caller = CALLER) -> R
 
 
 async def events_of(backend: Backend, session_id: UUID) -> list[audit.AuditEvent]:
-    return await backend.server.runtime.read(lambda unit: audit.list_events(unit, session_id=session_id))
+    return await backend.server.runtime.read(lambda unit: audit.list_events(unit, audit.Filter(session_id=session_id)))
 
 
 async def spent(backend: Backend) -> list[int]:

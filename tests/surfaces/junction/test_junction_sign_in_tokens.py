@@ -25,7 +25,22 @@ SERVICE = re.compile(r"id-signer-(prd|stg|dev|local)-(us|eu)@vital-id-\1-\2\.iam
 
 
 def team_of(mint: Mint, region: Region = Region.US, environment: TeamEnvironment = TeamEnvironment.SANDBOX) -> Team:
-    return Team(mint.uuid4(), "Acme", region, environment, SignUp.OPEN, None, True, False, False, None, 0, None)
+    return Team(
+        id=mint.uuid4(),
+        name="Acme",
+        region=region,
+        environment=environment,
+        sign_up=SignUp.OPEN,
+        code_length=None,
+        accept_development_keys=True,
+        account_pages=False,
+        new_device_notices=False,
+        colour=None,
+        refuse_app_keys=False,
+        owner_id=None,
+        created_at=0,
+        removed_at=None,
+    )
 
 
 def claims_of(mint: Mint, team: Team) -> Issued:
