@@ -9,8 +9,7 @@ adapters/database.py.
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from ipaddress import ip_address
 from typing import Annotated, TypeVar, cast
 from uuid import UUID
@@ -181,10 +180,11 @@ class Runtime:
                     break
                 if not self.is_proxy(peer):
                     break
+        sent = dict(reversed(request.scope["headers"]))  # of several of one name, the first counts
         return Caller(
             address=peer[:45],
-            user_agent=request.headers.get("user-agent", "")[:255],
-            sdk=_sdk(request),
+            user_agent=sent.get(b"user-agent", b"")[:255].decode("latin-1"),
+            sdk=_sdk(sent),
             hung_up=request.is_disconnected,
         )
 
@@ -209,13 +209,16 @@ class Runtime:
         return any(address in network for network in self._proxies)
 
 
-def _sdk(request: Request) -> str:
+def _sdk(sent: Mapping[bytes, bytes]) -> str:
     """`ios 4.1.2` or `android 5.0.0`, from the headers of the mobile SDKs; anything unprintable or long is dropped."""
-    for platform in ("ios", "android"):
-        version = request.headers.get(f"x-vital-{platform}-sdk-version")
-        if version is not None:
+    for platform, header in _SDK_HEADERS:
+        if header in sent:
+            version = sent[header].decode("latin-1")
             return f"{platform} {version}"[:64] if version.isascii() and version.isprintable() else platform
     return ""
+
+
+_SDK_HEADERS = (("ios", b"x-vital-ios-sdk-version"), ("android", b"x-vital-android-sdk-version"))
 
 
 def runtime_of(request: Request) -> Runtime:
@@ -252,8 +255,8 @@ async def read_body(request: Request, limit: int) -> bytes:
 
     Raises PayloadTooLarge past *limit* bytes, before reading on; InputRefused when the caller hangs up half-way.
     """
-    announced = request.headers.get("content-length", "").lstrip("0")
-    if re.fullmatch(r"[0-9]+", announced) and (len(announced) > 18 or int(announced) > limit):
+    announced = next((value for name, value in request.scope["headers"] if name == b"content-length"), b"").lstrip(b"0")
+    if announced.isdigit() and (len(announced) > 18 or int(announced) > limit):
         raise PayloadTooLarge("announced")
     body = bytearray()
     try:

@@ -16,7 +16,6 @@ from contextvars import ContextVar
 from typing import Any, Literal
 
 import structlog
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gatepass.core.mint import Mint
@@ -25,7 +24,7 @@ EventDict = MutableMapping[str, Any]
 
 REDACTED = "[redacted]"
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
-HEADER = "x-request-id"
+HEADER = b"x-request-id"
 
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
 _SECRET_WORDS = re.compile(
@@ -84,7 +83,7 @@ class AccessLog:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)[HEADER] = request_id
+                message["headers"] = [*message["headers"], (HEADER, request_id.encode())]
             await send(message)
 
         marker = _request_id.set(request_id)
@@ -103,7 +102,7 @@ class AccessLog:
 
     def _id_of(self, scope: Scope) -> str:
         for name, value in scope["headers"]:
-            if name == b"x-request-id" and REQUEST_ID.fullmatch(value):
+            if name == HEADER and REQUEST_ID.fullmatch(value):
                 given: str = value.decode()
                 return given
         return self._mint.bytes(8).hex()

@@ -78,22 +78,23 @@ class Call:
 
 async def _read_call(request: Request) -> Call:
     runtime = runtime_of(request)
-    seen: dict[bytes, list[str]] = {}
-    for name, value in request.scope["headers"]:
-        seen.setdefault(name, []).append(value.decode("latin-1"))
     return Call(
         runtime=runtime,
         body=await read_body(request, wire.BODY_LIMIT),
         caller=runtime.caller(request),
-        key=_only(seen.get(b"x-api-key")),
-        token=wire.bearer(_only(seen.get(b"authorization"))),
-        accept_language=",".join(seen.get(b"accept-language", ())),
+        key=_only(_sent(request, b"x-api-key")),
+        token=wire.bearer(_only(_sent(request, b"authorization"))),
+        accept_language=",".join(_sent(request, b"accept-language")),
     )
 
 
-def _only(values: list[str] | None) -> str | None:
+def _sent(request: Request, header: bytes) -> list[str]:
+    return [value.decode("latin-1") for name, value in request.scope["headers"] if name == header]
+
+
+def _only(values: list[str]) -> str | None:
     """The header's one value. Of several, none: which one a proxy in front has looked at is not for us to guess."""
-    return values[0] if values is not None and len(values) == 1 else None
+    return values[0] if len(values) == 1 else None
 
 
 InCall = Annotated[Call, Depends(_read_call)]
