@@ -13,6 +13,10 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from starlette.types import Receive, Scope, Send
 
+from gatepass.core.ids import find_id
+
+ID = "/{user_id}"
+"""How the path of a lane ends that is one for every id in its last segment."""
 Serve = Callable[[Request], Awaitable[Response]]
 Spell = Callable[[Request, Exception], Awaitable[Response]]
 
@@ -27,7 +31,7 @@ class _Route:
 
 
 class FastLaneApp(FastAPI):
-    """A FastAPI application that serves *lanes*, by method and exact path, ahead of everything else.
+    """A FastAPI application that serves *lanes*, by method and path, ahead of everything else.
 
     *spell* turns what a lane raises into its answer; a mistake of ours is raised again once that is sent, for the log.
     """
@@ -41,7 +45,7 @@ class FastLaneApp(FastAPI):
         """See ASGI. A query string or a mount point is for the framework to understand."""
         if scope["type"] != "http" or scope["query_string"] or scope["root_path"]:
             return await super().__call__(scope, receive, send)
-        lane = self._lanes.get((scope["method"], scope["path"]))
+        lane = self._lanes.get((scope["method"], scope["path"])) or self._lane_by_id(scope)
         if lane is None:
             return await super().__call__(scope, receive, send)
         serve, scope["route"] = lane
@@ -56,3 +60,12 @@ class FastLaneApp(FastAPI):
                 raise
             return None
         return await response(scope, receive, send)
+
+    def _lane_by_id(self, scope: Scope) -> tuple[Serve, _Route] | None:
+        """The lane of a path that ends in an id. Any other spelling of one is for the framework to understand."""
+        rest, _, presented = scope["path"].rpartition("/")
+        lane = self._lanes.get((scope["method"], rest + ID))
+        if lane is None or find_id(presented) is None:
+            return None
+        scope["path_params"] = {"user_id": presented}
+        return lane

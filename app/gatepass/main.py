@@ -65,6 +65,13 @@ FAST_LANE = {
     ("GET", "/sdk/v2/userinfo"): elixir.serve_userinfo,
     ("POST", "/v1/token"): junction.answer_token,
     ("POST", "/auth/v1/token"): junction.answer_token,
+    ("GET", "/v2/user/{user_id}"): junction.serve_user,
+    ("POST", "/oauth/token"): oauth.token,
+    ("POST", "/oauth/introspect"): oauth.introspect,
+    ("GET", "/userinfo"): oauth.userinfo,
+    ("GET", "/.well-known/oauth-authorization-server"): oauth.read_metadata,
+    ("GET", "/.well-known/jwks.json"): oauth.read_jwks,
+    ("GET", "/.well-known/revocations"): oauth.read_revocations,
 }
 """The routes that are served all day."""
 

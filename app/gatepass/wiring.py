@@ -32,7 +32,8 @@ from gatepass.core.api_keys import App
 from gatepass.core.errors import DpopRefused, InputRefused, Refusal, Unavailable
 from gatepass.core.facts import Fact
 from gatepass.core.mint import Mint
-from gatepass.core.sessions import Audience, Grant
+from gatepass.core.sessions import Audience, Grant, Surface
+from gatepass.core.signing_keys import Ring
 from gatepass.core.unit import Caller, Unit
 from gatepass.settings import Settings
 
@@ -118,9 +119,42 @@ class Runtime:
         if found is None:
             return await self.read(lambda unit: access_tokens.authenticate(unit, presented, app), caller=caller)
         bearer = access_tokens.judge(claims, found, app.audience, now)
+        await self._note_receipt_of(bearer, caller)
+        return bearer
+
+    async def inspect(self, presented: str | None, *, team_id: UUID | None = None, caller: Caller = NOBODY) -> Bearer:
+        """As `access_tokens.inspect`, the look at the session shared. Raises as `access_tokens.inspect`."""
+        now = self.clock.now()
+        keys = await self.keyring.verifiers(Ring.ACCESS)
+        claims = access_tokens.verified_user_claims(self.policy, presented, keys, now)
+        found = await self.hot.look(access_tokens.session_named_in(claims))
+        if found is None:
+            return await self.read(
+                lambda unit: access_tokens.inspect(unit, presented, keys, team_id=team_id), caller=caller
+            )
+        bearer = access_tokens.judge(claims, found, Audience(Surface.JUNCTION, team_id), now)
+        await self._note_receipt_of(bearer, caller)
+        return bearer
+
+    async def user_bearer(
+        self, presented: str | None, *, proof: dpop.Request | None = None, caller: Caller = NOBODY
+    ) -> Bearer:
+        """As `access_tokens.authenticate_user`, the look at the session shared where no *proof* has to be spent.
+
+        Raises as `access_tokens.authenticate_user`.
+        """
+        if proof is None:
+            bearer = await self.inspect(presented, caller=caller)
+            if bearer.session.jkt is None:
+                return bearer
+        keys = await self.keyring.verifiers(Ring.ACCESS)
+        return await self.transact(
+            lambda unit: access_tokens.authenticate_user(unit, presented, keys, proof=proof), caller=caller
+        )
+
+    async def _note_receipt_of(self, bearer: Bearer, caller: Caller) -> None:
         if bearer.proves_receipt:
             await self._note_receipts([(bearer.session.id, bearer.session.generation)], caller)
-        return bearer
 
     async def _run(self, work: Work[T], caller: Caller, *, writes: bool) -> T:
         unit: Unit | None = None

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import asyncpg
 
+from backend import new_backend
 from gatepass.adapters.hot import Hot
 from gatepass.core import api_keys, refresh_tokens, rotation, sessions
 from gatepass.core.rotation import Ask
@@ -95,6 +96,20 @@ async def test_a_bearer_is_one_round_trip_and_its_receipt_another_once(postgres_
         await phone.userinfo()
         await phone.userinfo()
         assert [query.split()[0] for query in seen] == ["SELECT", "UPDATE", "SELECT"]
+
+
+async def test_a_junction_bearer_and_an_introspection_are_one_round_trip_each(postgres_url: str) -> None:
+    async with serve(postgres_url) as server:
+        backend = await new_backend(server)
+        app = await backend.sign_in()
+        token = {"token": app.tokens["access_token"]}
+        assert (await app.read()).status_code == 200
+        (connection,) = server.runtime.hot._driver._idle  # type: ignore[attr-defined]
+        seen: list[str] = []
+        connection.add_query_logger(lambda record: seen.append(record.query))
+        await app.read()
+        assert (await server.client.post("/oauth/introspect", data=token, headers=backend.headers)).json()["active"]
+        assert [query.split()[0] for query in seen] == ["SELECT", "SELECT"]
 
 
 async def test_a_connection_lost_under_it_costs_nobody_a_session(postgres_url: str) -> None:

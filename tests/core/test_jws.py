@@ -108,3 +108,22 @@ def test_payloads_that_break_parsers_are_refused_like_any_other() -> None:
 def test_a_token_longer_than_any_of_ours_is_not_even_parsed() -> None:
     with pytest.raises(jws.NotOurs, match="compact"):
         jws.header_of("a" * 3000 + ".aa.aa")
+
+
+def test_a_token_that_was_read_before_is_read_no_less_strictly() -> None:
+    token = good("ES256")
+    assert read(token, "ES256") == read(token, "ES256") == CLAIMS
+    with pytest.raises(jws.NotOurs):
+        read(token, "ES256", claims={**WANTED, "sid": str})
+    with pytest.raises(jws.NotOurs):  # another key goes by that name meanwhile
+        jws.verify(token, {"k1": ec.generate_private_key(ec.SECP256R1()).public_key()}, **AT_JWT)
+    with pytest.raises(jws.NotOurs):  # the key does not count any more
+        jws.verify(token, {}, **AT_JWT)
+    head, claims, signature = token.split(".")
+    for other in (f"{head}.{claims}.{good('ES256').split('.')[2]}x", f"{head}.{claims[:-4]}AAAA.{signature}"):
+        with pytest.raises(jws.NotOurs):
+            read(other, "ES256")
+    assert read(token, "ES256") == CLAIMS
+
+
+AT_JWT: dict[str, Any] = {"algorithm": "ES256", "typ": "at+jwt", "claims": WANTED}

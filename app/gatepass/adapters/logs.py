@@ -112,10 +112,17 @@ def _note_request(request_id: str, method: str, route: str | None, status: int, 
     """One line, straight to the renderer: every value in it is a number, a route's template or checked already."""
     if _level > logging.INFO:
         return
-    event: EventDict = _stamp(None, "", {})
-    event.update(level="info", logger="gatepass.access", request=request_id, event="request")
-    event.update(method=method if method in _METHODS else "OTHER", route=route, status=status or None, ms=ms)
-    _Stderr().info(_render(None, "", event))
+    event = {
+        "level": "info",
+        "logger": "gatepass.access",
+        "request": request_id,
+        "event": "request",
+        "method": method if method in _METHODS else "OTHER",
+        "route": route,
+        "status": status or None,
+        "ms": ms,
+    }
+    _Stderr().info(_render(None, "", _stamp(None, "", event)))
 
 
 class _Stderr:
@@ -188,7 +195,7 @@ _judged: dict[str, bool] = {}
 
 
 def _as_json(_logger: Any, _method: str, event: EventDict) -> str:
-    return json.dumps(event, separators=(",", ":"))
+    return _encode(event)
 
 
 def _as_line(_logger: Any, _method: str, event: EventDict) -> str:
@@ -210,6 +217,7 @@ def _printable(text: str) -> str:
     return text if text.isprintable() else json.dumps(text)[1:-1]
 
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _stamp = structlog.processors.TimeStamper(fmt="iso", utc=True, key="at")
 _render: Callable[[Any, str, EventDict], str] = _as_line

@@ -28,12 +28,12 @@ from gatepass.core.mint import Mint
 from gatepass.core.schema import MINUTE, SECOND
 from gatepass.core.server_secret import ServerSecret
 from gatepass.core.sessions import Audience, Grant, Session, Surface, sessions
-from gatepass.core.sessions import of as session_of
+from gatepass.core.sessions import of_columns as session_of
 from gatepass.core.signing_keys import SigningKey
 from gatepass.core.teams import Team
 from gatepass.core.unit import Policy, Unit
 from gatepass.core.users import User, users
-from gatepass.core.users import of as user_of
+from gatepass.core.users import of_columns as user_of
 
 JITTER = 0.1
 """Each announced life is shortened by up to this share: phones do not stampede, and a thief cannot keep step."""
@@ -196,6 +196,14 @@ def verified_user_claims(policy: Policy, presented: str | None, keys: dict[str, 
     return claims
 
 
+def is_a_users(presented: str) -> bool:
+    """Whether *presented* says of itself that it is a user's and not a team's; nothing in it is verified yet."""
+    try:
+        return jws.header_of(presented).get("typ") == "at+jwt"
+    except jws.NotOurs:
+        return False
+
+
 async def authenticate_user(
     unit: Unit, presented: str | None, keys: dict[str, Any], *, proof: dpop.Request | None = None
 ) -> Bearer:
@@ -281,17 +289,12 @@ LOOK_AT = select(*sessions.c, *(column.label(f"user__{column.name}") for column 
 )
 """Sessions and their users, every column, in the order of the tables."""
 LOOK = LOOK_AT.where(sessions.c.id == bindparam("session_id"))
-_SESSION_COLUMNS = tuple(column.name for column in sessions.c)
-_USER_COLUMNS = tuple(column.name for column in users.c)
+_SESSION_SIZE = len(sessions.c)
 
 
 def found_in(row: tuple[Any, ...]) -> tuple[Session, User]:
     """The session and user in a row of `LOOK`."""
-    size = len(_SESSION_COLUMNS)
-    return (
-        session_of(dict(zip(_SESSION_COLUMNS, row[:size], strict=True))),
-        user_of(dict(zip(_USER_COLUMNS, row[size:], strict=True))),
-    )
+    return session_of(row[:_SESSION_SIZE]), user_of(row[_SESSION_SIZE:])
 
 
 def _noted(unit: Unit, bearer: Bearer) -> Bearer:

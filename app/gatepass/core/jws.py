@@ -9,6 +9,7 @@ is verified: `jwk`, `jku`, `x5u` and `crit` headers make it a stranger's (RFC 87
 from __future__ import annotations
 
 import base64
+import hashlib
 import hmac
 import json
 import re
@@ -102,7 +103,7 @@ def verify(
     kid = header.get("kid")
     if header != {"alg": algorithm, "typ": typ, "kid": kid} or not isinstance(kid, str) or kid not in keys:
         raise NotOurs("not a header of ours")
-    verified = decode(str(presented), keys[kid], algorithm)
+    verified = _decode_often(str(presented), keys[kid], algorithm)
     for name, kind in claims.items():
         if type(verified.get(name)) is not kind:
             raise NotOurs(f"claim {name}")
@@ -118,6 +119,29 @@ def decode(presented: str, key: Any, algorithm: str) -> dict[str, Any]:
     except (jwt.PyJWTError, ValueError, TypeError, RecursionError) as error:
         raise NotOurs("signature or claims") from error
     return claims
+
+
+def _decode_often(presented: str, key: Any, algorithm: str) -> dict[str, Any]:
+    """As `decode`, for tokens that come again and again: which key signed one never changes, and is found out once.
+
+    Only that is remembered, by the token's digest; its claims are read each time. Raises NotOurs.
+    """
+    if algorithm == "HS512":  # costs less than remembering it
+        return _decode_hs512(presented, key)
+    text = presented.encode("ascii")
+    digest = hashlib.sha256(text).digest()
+    if _signers.get(digest) == (algorithm, key):
+        claims: dict[str, Any] = json.loads(_decode(text.split(b".", 2)[1]))
+        return claims
+    claims = decode(presented, key, algorithm)
+    if len(_signers) >= _MOST_SIGNERS:
+        del _signers[next(iter(_signers))]  # the oldest
+    _signers[digest] = algorithm, key
+    return claims
+
+
+_MOST_SIGNERS = 10_000
+_signers: dict[bytes, tuple[str, Any]] = {}
 
 
 def _decode_hs512(presented: str, key: bytes) -> dict[str, Any]:

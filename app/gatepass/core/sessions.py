@@ -6,7 +6,7 @@ and what a token is worth follows from the distance between its generation and t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -148,6 +148,19 @@ def of(row: Mapping[Any, Any]) -> Session:
             "end_cause": Cause(row["end_cause"]) if row["end_cause"] else None,
         }
     )
+
+
+_NAMES = [column.name for column in sessions.c]
+_SURFACE, _PROOF, _END_CAUSE = (_NAMES.index(name) for name in ("surface", "proof", "end_cause"))
+
+
+def of_columns(row: Iterable[Any]) -> Session:
+    """The same from the bare values, in the table's order: what a driver hands out, without names."""
+    values = list(row)
+    values[_SURFACE] = Surface(values[_SURFACE])
+    values[_PROOF] = Proof(values[_PROOF])
+    values[_END_CAUSE] = Cause(values[_END_CAUSE]) if values[_END_CAUSE] else None
+    return Session(*values)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ meanwhile is ever handed a token (design, section 3).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -131,6 +131,17 @@ class User:
 def of(row: Mapping[Any, Any]) -> User:
     """The user in a row of all its columns."""
     return User(**{**row, "roles": tuple(row["roles"]), "wallets": tuple(row["wallets"])})
+
+
+_NAMES = [column.name for column in users.c]
+_ROLES, _WALLETS = (_NAMES.index(name) for name in ("roles", "wallets"))
+
+
+def of_columns(row: Iterable[Any]) -> User:
+    """The same from the bare values, in the table's order."""
+    values = list(row)
+    values[_ROLES], values[_WALLETS] = tuple(values[_ROLES]), tuple(values[_WALLETS])
+    return User(*values)
 
 
 async def find(unit: Unit, team_id: UUID, user_id: UUID) -> User | None:

@@ -57,9 +57,13 @@ async def reached(unit: Unit, by: Credential, presented: str, where: str = "path
     user_id = wire.id_in(presented, where)
     if isinstance(by, TeamCredential):
         return await users.get_undeleted(unit, by.team.id, user_id)
-    if by.user.id != user_id:
+    return _itself(by, user_id)
+
+
+def _itself(bearer: Bearer, user_id: UUID) -> User:
+    if bearer.user.id != user_id:
         raise Forbidden("another user's resource")
-    return by.user
+    return bearer.user
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +101,17 @@ class Call:
             return await work(unit, await reached(unit, by, presented))
 
         return await self.run(only_for_that_user, writes=writes)
+
+    async def user(self, presented: str) -> User:
+        """The user of the *presented* id, called by itself or its team. Raises as `run` and `reached`."""
+        if self.key is None and self.proof is None and self.token and access_tokens.is_a_users(self.token):
+            bearer = await self.runtime.user_bearer(self.token, caller=self.caller)
+            return _itself(bearer, wire.id_in(presented))
+
+        async def this(_: Unit, user: User) -> User:
+            return user
+
+        return await self.for_user(presented, this)
 
     async def run(self, work: Callable[[Unit, Credential], Awaitable[T]], *, writes: bool = False) -> T:
         """Run *work* in one transaction for whoever the credentials speak for.

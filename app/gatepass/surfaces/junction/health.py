@@ -37,7 +37,7 @@ InUpload = Annotated[Call, Depends(_upload)]
 @router.get("/user/providers/{user_id}", **documented(answers.Providers, own=True))
 async def list_providers(call: InCall, user_id: str) -> Response:
     """A user's connected providers: none (J10)."""
-    await call.for_user(user_id, _nothing)
+    await call.user(user_id)
     return wire.respond(200, answers.Providers())
 
 
@@ -103,12 +103,8 @@ async def upload_timeseries(call: InUpload, user_id: str, resource: str) -> Resp
     return wire.respond(200, answers.Nothing())
 
 
-async def _nothing(_: Unit, user: User) -> User:
-    return user
-
-
 async def _drop(call: Call, user_id: str) -> None:
     """Check who uploads and that the upload is whole, and let go of it."""
-    await call.for_user(user_id, _nothing)
+    await call.user(user_id)
     content = content_of(call.request, call.body, INFLATED_LIMIT)
     await asyncio.to_thread(deque, content, 0)

@@ -245,6 +245,8 @@ def instant(at: int) -> str:
 
 def respond(status: int, body: BaseModel | dict[str, Any], headers: dict[str, str] | None = None) -> Response:
     """JSON with the header that every answer carries (C8)."""
-    value = body.model_dump() if isinstance(body, BaseModel) else body
-    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    if isinstance(body, BaseModel):
+        text = body.model_dump_json()
+    else:
+        text = json.dumps(body, separators=(",", ":"), ensure_ascii=False)
     return Response(text, status, {"cache-control": "no-store", **(headers or {})}, "application/json")

@@ -7,7 +7,9 @@ endpoint and no ID token here, so nothing of OpenID Connect is announced.
 
 from fastapi import APIRouter
 
+from gatepass.surfaces.oauth.documents import read_jwks, read_metadata, read_revocations
 from gatepass.surfaces.oauth.documents import router as documents
+from gatepass.surfaces.oauth.endpoints import introspect, token, userinfo
 from gatepass.surfaces.oauth.endpoints import router as endpoints
 from gatepass.surfaces.oauth.refusals import spell, spell_at_resource
 from gatepass.surfaces.oauth.wire import SCHEMAS, SECURITY_SCHEMES
@@ -16,4 +18,16 @@ router = APIRouter(tags=["OAuth"])
 router.include_router(endpoints)
 router.include_router(documents)
 
-__all__ = ["SCHEMAS", "SECURITY_SCHEMES", "router", "spell", "spell_at_resource"]
+__all__ = [
+    "SCHEMAS",
+    "SECURITY_SCHEMES",
+    "introspect",
+    "read_jwks",
+    "read_metadata",
+    "read_revocations",
+    "router",
+    "spell",
+    "spell_at_resource",
+    "token",
+    "userinfo",
+]

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,11 +21,13 @@ from gatepass.core.errors import NotFound, Unavailable
 from gatepass.core.revocations import TYPE
 from gatepass.core.signing_keys import Ring
 from gatepass.surfaces.oauth.wire import documented
-from gatepass.wiring import InRuntime
+from gatepass.wiring import runtime_of
 
 router = APIRouter()
 
 METADATA = "/.well-known/oauth-authorization-server"
+JWKS = "/.well-known/jwks.json"
+REVOCATIONS = "/.well-known/revocations"
 JWKS_AGE = 300
 """Seconds a verifier may keep the keys: half of the time that a new key is published before it signs."""
 REVOCATIONS_AGE = 5
@@ -54,9 +57,10 @@ def serve(request: Request, document: Document) -> Response:
         "etag": document.etag,
         "access-control-allow-origin": "*",
     }
-    known = {tag.strip().removeprefix("W/") for tag in ",".join(request.headers.getlist("if-none-match")).split(",")}
-    if "*" in known or document.etag.removeprefix("W/") in known:
-        return Response(None, 304, headers)
+    if conditions := [value.decode("latin-1") for name, value in request.scope["headers"] if name == b"if-none-match"]:
+        known = {tag.strip().removeprefix("W/") for tag in ",".join(conditions).split(",")}
+        if "*" in known or document.etag.removeprefix("W/") in known:
+            return Response(None, 304, headers)
     return Response(document.body, 200, headers, document.media_type)
 
 
@@ -82,31 +86,49 @@ def metadata(issuer: str) -> dict[str, Any]:
 
 @router.get(METADATA, **documented(None))
 @router.get(METADATA + "/{issuer_path:path}", include_in_schema=False)
-async def read_metadata(request: Request, runtime: InRuntime, issuer_path: str = "") -> Response:
+async def read_metadata(request: Request, issuer_path: str = "") -> Response:
     """What this authorization server can do and where (RFC 8414). An issuer with a path has it behind the well-known
     part too (section 3.1).
     """
-    issuer = runtime.policy.issuer
+    issuer = runtime_of(request).policy.issuer
     if issuer_path and issuer_path != urlsplit(issuer).path.strip("/"):
         raise NotFound("metadata of another issuer")
-    return serve(request, Document.of(metadata(issuer), METADATA_AGE))
+    return serve(request, _metadata_of(issuer))
 
 
-@router.get("/.well-known/jwks.json", **documented(None, Unavailable))
-async def read_jwks(request: Request, runtime: InRuntime) -> Response:
+@lru_cache(maxsize=8)
+def _metadata_of(issuer: str) -> Document:
+    return Document.of(metadata(issuer), METADATA_AGE)
+
+
+@router.get(JWKS, **documented(None, Unavailable))
+async def read_jwks(request: Request) -> Response:
     """The public keys that access tokens are signed with (RFC 7517), those that will sign and those that have included."""
-    await runtime.keyring.signer(Ring.ACCESS)
-    keys = [key.public_jwk for key in await runtime.keyring.keys(Ring.ACCESS)]
-    return serve(request, Document.of({"keys": keys}, JWKS_AGE))
+    keyring = runtime_of(request).keyring
+    await keyring.signer(Ring.ACCESS)
+    return serve(request, _jwks_of(tuple(_Jwk(key.kid, key.public_jwk) for key in await keyring.keys(Ring.ACCESS))))
 
 
-@router.get("/.well-known/revocations", **documented(None, Unavailable))
-async def read_revocations(request: Request, runtime: InRuntime) -> Response:
+@dataclass(frozen=True, slots=True)
+class _Jwk:
+    """A public key, named by its digest (core/signing_keys.py)."""
+
+    kid: str
+    members: dict[str, str] = field(compare=False)
+
+
+@lru_cache(maxsize=64)
+def _jwks_of(keys: tuple[_Jwk, ...]) -> Document:
+    return Document.of({"keys": [key.members for key in keys]}, JWKS_AGE)
+
+
+@router.get(REVOCATIONS, **documented(None, Unavailable))
+async def read_revocations(request: Request) -> Response:
     """Sessions, users and teams that died while their access tokens may still live, as a signed JWT.
 
     Its claims: `sessions` (ids, `sid`), `users` and `teams` (id to seconds: tokens with `iat` up to then are dead),
     `since` (of tokens with `iat` before it the list knows nothing), and `iss`, `iat`, `exp` of the list itself.
     """
-    signed = await runtime.revocations.current()
+    signed = await runtime_of(request).revocations.current()
     document = Document(signed.token.encode(), signed.etag, REVOCATIONS_AGE, f"application/{TYPE}")
     return serve(request, document)

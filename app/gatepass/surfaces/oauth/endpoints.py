@@ -9,8 +9,7 @@ from urllib.parse import unquote_plus
 from fastapi import APIRouter, Request, Response
 
 from gatepass import grants
-from gatepass.core import access_tokens, api_keys, refresh_tokens, rotation, sessions
-from gatepass.core.access_tokens import Bearer
+from gatepass.core import access_tokens, refresh_tokens, rotation, sessions
 from gatepass.core.errors import (
     AccessTokenInvalid,
     AccessTokenRefused,
@@ -30,7 +29,7 @@ from gatepass.grants import FormRefused, GrantTypeUnsupported
 from gatepass.surfaces.oauth import wire
 from gatepass.surfaces.oauth.refusals import CallerRefused, NoToken
 from gatepass.surfaces.oauth.wire import documented
-from gatepass.wiring import read_body, runtime_of
+from gatepass.wiring import Runtime, read_body, runtime_of
 
 router = APIRouter()
 
@@ -106,16 +105,11 @@ async def introspect(request: Request) -> Response:
     body = await read_body(request, grants.FORM_LIMIT)
     runtime = runtime_of(request)
     scheme, key = _presented_key(request)
-    keys = await runtime.keyring.verifiers(Ring.ACCESS)
-
-    async def work(unit: Unit) -> dict[str, Any]:
-        try:
-            _, team = await api_keys.authenticate_team(unit, key)
-        except ApiKeyUnknown:
-            raise CallerRefused(scheme) from None
-        return await _worth(unit, grants.required(_fields(request, body), "token"), team, keys)
-
-    return wire.respond(await runtime.read(work))
+    try:
+        _, team = await runtime.team_keys.named_by(key)
+    except ApiKeyUnknown:
+        raise CallerRefused(scheme) from None
+    return wire.respond(await _worth(runtime, grants.required(_fields(request, body), "token"), team))
 
 
 def _presented_key(request: Request) -> tuple[str, str | None]:
@@ -137,21 +131,25 @@ def _presented_key(request: Request) -> tuple[str, str | None]:
     return scheme, unquote_plus(password or user)
 
 
-async def _worth(unit: Unit, presented: str, team: Team, keys: dict[str, Any]) -> dict[str, Any]:
+async def _worth(runtime: Runtime, presented: str, team: Team) -> dict[str, Any]:
     try:
-        return wire.access_token(await access_tokens.inspect(unit, presented, keys, team_id=team.id))
+        return wire.access_token(await runtime.inspect(presented, team_id=team.id))
     except (AccessTokenRefused, UserBanned):
         pass
     try:
-        token = refresh_tokens.parse(unit.secret, presented)
+        token = refresh_tokens.parse(runtime.secret, presented)
     except RefreshRefused:
         return wire.INACTIVE
-    session = await sessions.find(unit, token.session_id)
-    if session is None or session.team_id != team.id or session.surface is not Surface.JUNCTION:
-        return wire.INACTIVE
-    if not session.is_open(unit.now) or token.generation != session.generation:
-        return wire.INACTIVE
-    return wire.refresh_token(session, unit.policy.issuer)
+
+    async def work(unit: Unit) -> dict[str, Any]:
+        session = await sessions.find(unit, token.session_id)
+        if session is None or session.team_id != team.id or session.surface is not Surface.JUNCTION:
+            return wire.INACTIVE
+        if not session.is_open(unit.now) or token.generation != session.generation:
+            return wire.INACTIVE
+        return wire.refresh_token(session, unit.policy.issuer)
+
+    return await runtime.read(work)
 
 
 @router.get(
@@ -163,16 +161,10 @@ async def userinfo(request: Request) -> Response:
     runtime = runtime_of(request)
     scheme, presented = _presented_token(request)
     proof = runtime.proof(request) if scheme == "dpop" else None
-    keys = await runtime.keyring.verifiers(Ring.ACCESS)
-
-    async def work(unit: Unit) -> Bearer:
-        bearer = await access_tokens.authenticate_user(unit, presented, keys, proof=proof)
-        if scheme == "dpop" and bearer.session.jkt is None:
-            raise AccessTokenInvalid("bound to no key, and presented as if it were")
-        return bearer
-
-    transact = runtime.transact if proof is not None else runtime.read
-    return wire.user_info((await transact(work, caller=runtime.caller(request))).user)
+    bearer = await runtime.user_bearer(presented, proof=proof, caller=runtime.caller(request))
+    if scheme == "dpop" and bearer.session.jkt is None:
+        raise AccessTokenInvalid("bound to no key, and presented as if it were")
+    return wire.user_info(bearer.user)
 
 
 def _presented_token(request: Request) -> tuple[str, str]:
