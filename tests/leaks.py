@@ -57,6 +57,8 @@ _SHOWN = re.compile(r"\bcode \d{5,10} for ")
 _CONSOLE = "gatepass.inbox"
 """The one logger that shows codes, to the developer of a server in test mode."""
 _CREDENTIALS = frozenset({"authorization", "dpop", "x-api-key", "x-vital-api-key", "x-management-key"})
+_COOKIE = re.compile(r"=[^;]*")
+"""A cookie's value, which stands where it has to."""
 _METRICS = "/metrics"
 _TEST_PLANE = "/_test/"
 """Its refusals tell a test what came instead, mails with their codes too."""
@@ -142,13 +144,17 @@ class Watch:
         for name in ("elixir", "junction", "team"):
             yield Signer, name, lambda token, _: self.secrets.add(token.text)
         yield dpop, "prove", lambda _, given: self.secrets.add(given["request"].proof)
-        yield outbox, "queue", lambda _, given: self.word(given["mail"].code)
+        yield outbox, "queue", lambda _, given: self._queued(given["mail"])
 
     def _places(self) -> Iterator[tuple[Any, str, Callable[[Any, dict[str, Any]], None]]]:
         """Where none may stand, besides the answers."""
         for name in ("_as_json", "_as_line"):
             yield logs, name, lambda line, _: self.said.append(("a log line", line))
         yield audit, "row", lambda _, given: self.said.append(("an audit event", repr(given["detail"])))
+
+    def _queued(self, mail: outbox.Mail) -> None:
+        if isinstance(mail, outbox.CodeMail):
+            self.word(mail.code)
 
     def word(self, secret: str) -> None:
         """Remember a short secret until the test ends, and for every server process until that one stops."""
@@ -184,7 +190,9 @@ class Watch:
             if name in _CREDENTIALS:
                 self.secrets.collect(value)
         where = f"the answer {answer.status_code} to {request.method} {request.url.path}"
-        self.said += ((f"a header of {where}", f"{name}: {value}") for name, value in answer.headers.items())
+        for name, value in answer.headers.multi_items():
+            told = _COOKIE.sub("=", value, count=1) if name == "set-cookie" else value
+            self.said.append((f"a header of {where}", f"{name}: {told}"))
         if not hasattr(answer, "_content"):
             return  # a stream that the test reads by itself
         if answer.status_code < 400 and request.url.path != _METRICS:

@@ -34,7 +34,7 @@ from gatepass.core.server_secret import SealBroken
 from gatepass.core.signing_keys import Ring
 from gatepass.fast_lane import FastLaneApp
 from gatepass.settings import Settings, load
-from gatepass.surfaces import admin, console, docs, elixir, health, identity_toolkit, junction, oauth, testing
+from gatepass.surfaces import account, admin, console, docs, elixir, health, identity_toolkit, junction, oauth, testing
 from gatepass.wiring import Fault, MethodNotAllowed, PayloadTooLarge, Runtime
 
 log = structlog.get_logger("gatepass")
@@ -43,6 +43,7 @@ SURFACES: tuple[tuple[str, Callable[[Refusal], Response]], ...] = (
     ("/sdk/", elixir.spell),
     ("/admin/", admin.spell),
     ("/console/", console.spell),
+    ("/account/", account.spell),
     ("/_test/", testing.spell),
     ("/identitytoolkit.googleapis.com/", identity_toolkit.spell),
     ("/securetoken.googleapis.com/", identity_toolkit.spell),
@@ -122,7 +123,7 @@ def create_app(
     )
     app.state.runtime = runtime
     app.state.postman = postman
-    for surface in (elixir, junction, oauth, identity_toolkit, admin, health, docs, pages, console):
+    for surface in (elixir, junction, oauth, identity_toolkit, admin, health, docs, pages, console, account):
         app.include_router(surface.router)
     for kind in (Refusal, HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(kind, _spell)

@@ -93,11 +93,14 @@ class NewApiKey:
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """What a publishable key names: the team and the environment that the caller speaks for."""
+    """What a publishable key names: the team and the environment that the caller speaks for.
+
+    *key_id* is None where no key was needed: on the team's own account pages.
+    """
 
     team: Team
     environment: Environment
-    key_id: UUID
+    key_id: UUID | None
 
     @property
     def audience(self) -> Audience:

@@ -56,6 +56,7 @@ class _BrowserSessionColumns(TypedColumns):
     operator_id: Named[UUID | None] = Column(Uuid)
     team_id: Named[UUID | None] = Column(Uuid)
     user_id: Named[UUID | None] = Column(Uuid)
+    session_id: Named[UUID | None] = Column(Uuid)
     client_address: Named[str | None] = Column(String(45))
     user_agent: Named[str | None] = Column(String(255))
     opened_at: Named[int] = Column(BigInteger)
@@ -75,13 +76,17 @@ browser_sessions = Table(
 
 @dataclass(frozen=True, slots=True)
 class BrowserSession:
-    """One browser that is signed in. *id* names it to its owner; instants in epoch ms."""
+    """One browser that is signed in. *id* names it to its owner; instants in epoch ms.
+
+    A user's holds the session *session_id* (account_browsers.py).
+    """
 
     id: UUID
     kind: Kind
     operator_id: UUID | None
     team_id: UUID | None
     user_id: UUID | None
+    session_id: UUID | None
     client_address: str | None
     user_agent: str | None
     opened_at: int
@@ -104,9 +109,9 @@ async def open_for_operator(unit: Unit, value: str, operator_id: UUID) -> Browse
     return await _open(unit, value, Kind.OPERATOR, operator_id=operator_id)
 
 
-async def open_for_user(unit: Unit, value: str, team_id: UUID, user_id: UUID) -> BrowserSession:
-    """Let the cookie *value*, new and random, stand for that user of that team."""
-    return await _open(unit, value, Kind.USER, team_id=team_id, user_id=user_id)
+async def open_for_user(unit: Unit, value: str, team_id: UUID, user_id: UUID, session_id: UUID) -> BrowserSession:
+    """Let the cookie *value*, new and random, stand for that user of that team, in that session."""
+    return await _open(unit, value, Kind.USER, team_id=team_id, user_id=user_id, session_id=session_id)
 
 
 async def _open(
@@ -117,6 +122,7 @@ async def _open(
     operator_id: UUID | None = None,
     team_id: UUID | None = None,
     user_id: UUID | None = None,
+    session_id: UUID | None = None,
 ) -> BrowserSession:
     row = (
         await unit.db.execute(
@@ -128,6 +134,7 @@ async def _open(
                 operator_id=operator_id,
                 team_id=team_id,
                 user_id=user_id,
+                session_id=session_id,
                 client_address=unit.caller.address or None,
                 user_agent=unit.caller.user_agent or None,
                 opened_at=unit.now,

@@ -13,13 +13,12 @@ from gatepass.core.errors import InputRefused
 
 WHITE = "#ffffff"
 BLACK = "#000000"
-NIGHT = "#1f2430"
+NIGHT = "#242d38"
 """The lightest ground that a page in the dark puts words on."""
-DAY = "#f2f4f7"
+DAY = "#e9edf2"
 """The darkest ground that a page by day puts words on."""
 READABLE = 4.5
 """The least contrast of words with their ground (WCAG 2.2, 1.4.3 level AA)."""
-DEFAULT = "#0a6b57"
 
 _COLOUR = re.compile(r"#(?:[0-9a-f]{3}|[0-9a-f]{6})")
 _STEPS = 64
