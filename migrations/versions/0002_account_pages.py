@@ -13,8 +13,6 @@ def upgrade() -> None:
     with op.batch_alter_table("teams") as batch_op:
         batch_op.add_column(sa.Column("new_device_notices", sa.Boolean(), nullable=False, server_default=sa.true()))
         batch_op.add_column(sa.Column("colour", sa.String(length=7), nullable=True))
-    with op.batch_alter_table("teams") as batch_op:
-        batch_op.alter_column("new_device_notices", server_default=None)
     with op.batch_alter_table("users") as batch_op:
         batch_op.add_column(sa.Column("language", sa.String(length=35), nullable=True))
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import socket
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
+import httpx
 import pytest
 
 import commands
 from harness import SECRET
+from postgres import free_port
 
 GOOD = {"secret_key": SECRET, "smtp_url": "smtp://127.0.0.1:2525", "database_url": "sqlite:///gatepass.db"}
 
@@ -41,6 +45,18 @@ def test_it_refuses_what_is_unfit_in_one_sentence(tmp_path: Path, settings: dict
 def test_an_empty_database_is_told_the_way(tmp_path: Path) -> None:
     answer = commands.run("serve", "--port", "0", cwd=tmp_path, **GOOD)
     assert answer.stderr.endswith("run: gatepass migrate up\n")
+
+
+def test_a_database_that_a_newer_version_migrated_is_served(tmp_path: Path) -> None:
+    """While versions change, a process of the earlier one may have to start anew."""
+    assert commands.run("migrate", "up", cwd=tmp_path, **GOOD).returncode == 0
+    with closing(sqlite3.connect(tmp_path / "gatepass.db")) as db, db:
+        db.execute("UPDATE alembic_version SET version_num = 'later'")
+
+    with commands.serve(tmp_path, free_port(), **GOOD) as server:
+        assert httpx.get(f"{server.url}/readyz", timeout=30).status_code == 200
+        assert "a newer version migrated the database, to later" in server.log
+    assert commands.run("teams", "list", cwd=tmp_path, **GOOD).returncode == 0
 
 
 def test_a_taken_port_is_named(tmp_path: Path) -> None:

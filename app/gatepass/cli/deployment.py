@@ -43,12 +43,12 @@ def settings_of(data_dir: Path | None) -> Settings:
 
 @asynccontextmanager
 async def runtime_of(settings: Settings) -> AsyncIterator[Runtime]:
-    """The runtime of a deployment whose schema is this build's. Raises Failure for any other schema."""
+    """The runtime of a deployment whose schema is this build's or a newer one's. Raises Failure for any other schema."""
     logs.configure(settings.log_format, level=logging.WARNING)
     runtime = Runtime(settings)
     try:
-        if not await runtime.read(lambda unit: migrations.is_current(unit.db)):
-            raise Failure("the database is empty or its schema is of another version", "run: gatepass migrate up")
+        if await runtime.read(lambda unit: migrations.is_behind(unit.db)):
+            raise Failure("the database is empty or its schema is of an earlier version", "run: gatepass migrate up")
         yield runtime
     finally:
         await runtime.close()

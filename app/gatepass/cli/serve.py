@@ -43,16 +43,20 @@ def serve(
 
 
 async def _check_schema(settings: Settings) -> None:
+    """A newer schema is served too: while versions change, processes of the earlier one go on and may start anew."""
     from gatepass.adapters import migrations
     from gatepass.wiring import Runtime
 
     runtime = Runtime(settings)
     try:
         current = await runtime.read(lambda unit: migrations.current(unit.db))
+        is_behind = await runtime.read(lambda unit: migrations.is_behind(unit.db))
     finally:
         await runtime.close()
-    if current != migrations.head():
+    if is_behind:
         state = (
             "the database is empty" if current is None else f"the database schema is at {current}, not at this build's"
         )
         raise Failure(state, "run: gatepass migrate up", code=2)
+    if current != migrations.head():
+        note(f"warning: a newer version migrated the database, to {current}; bring this one up to it")

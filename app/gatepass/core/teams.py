@@ -12,7 +12,20 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Column, Named, String, Table, TypedColumns, Uuid, insert, select, update
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Named,
+    String,
+    Table,
+    TypedColumns,
+    Uuid,
+    insert,
+    select,
+    true,
+    update,
+)
 
 from gatepass.core import audit, colours, sessions
 from gatepass.core.errors import InputRefused, NotFound
@@ -51,7 +64,7 @@ class _TeamColumns(TypedColumns):
     code_length: Named[int | None]
     accept_development_keys: Named[bool]
     account_pages: Named[bool]
-    new_device_notices: Named[bool]
+    new_device_notices: Named[bool] = Column(Boolean, server_default=true())
     colour: Named[str | None] = Column(String(7))
     refuse_app_keys: Named[bool]
     owner_id: Named[UUID | None] = Column(Uuid)
