@@ -51,7 +51,7 @@ class Visitor:
         await self.open(self.home)
         await self.send(self.home, email=email)
         mails = [mail for mail in await self.server.deliver() if mail.to.lower() == email.lower() and mail.code]
-        return (mails[-1].code or "") if mails else ""
+        return (max(mails, key=lambda mail: mail.id).code or "") if mails else ""
 
     async def sign_in(self, email: str = "ada@example.com") -> httpx.Response:
         """By the code in the mail; the page it leads to."""

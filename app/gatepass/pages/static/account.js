@@ -15,5 +15,14 @@ function countDown(root) {
   }
 }
 
+// The button that was pressed is gone once its answer stands in its place: go on from there, not from the page's top.
+function keepPlace() {
+  const panel = document.getElementById("qr");
+  if (panel && document.activeElement === document.body) panel.focus({ preventScroll: true });
+}
+
 countDown(document);
-document.addEventListener("htmx:after:swap", () => countDown(document));
+document.addEventListener("htmx:after:swap", () => {
+  countDown(document);
+  keepPlace();
+});

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
@@ -22,7 +22,10 @@ PAGE = 25
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line: *at* epoch ms, *device* as it named itself, *address* where it was known; *look* of its badge."""
+    """One line: *at* epoch ms, *device* as it named itself, *address* where it was known.
+
+    What happened several times in a row is one line, as of the last time.
+    """
 
     at: int
     words: str
@@ -30,6 +33,11 @@ class Entry:
     address: str | None
     icon: str
     is_alarm: bool
+    times: int = 1
+
+    def repeats(self, other: Entry) -> bool:
+        """Whether *other* is the same thing again, but for when."""
+        return replace(self, at=other.at, times=other.times) == other
 
 
 @router.get("")
@@ -46,7 +54,7 @@ async def list_activity(home: AtHome, request: Request) -> Response:
     events, known = await home.read(work)
     page = events[:PAGE]
     more = page[-1].id if len(events) > PAGE else None
-    return home.render("activity.html", entries=list(_entries(page, known)), more=more, first=before is None)
+    return home.render("activity.html", entries=_gathered(_entries(page, known)), more=more, first=before is None)
 
 
 def _entries(events: Iterable[AuditEvent], known: dict[UUID, Session]) -> Iterable[Entry]:
@@ -62,6 +70,16 @@ def _entries(events: Iterable[AuditEvent], known: dict[UUID, Session]) -> Iterab
                 icon=_ICONS.get(event.event, "user"),
                 is_alarm=event.event in _ALARMS or event.detail.get("cause") in _ALARMING_CAUSES,
             )
+
+
+def _gathered(entries: Iterable[Entry]) -> list[Entry]:
+    lines: list[Entry] = []
+    for entry in entries:
+        if lines and lines[-1].repeats(entry):
+            lines[-1] = replace(lines[-1], times=lines[-1].times + 1)
+        else:
+            lines.append(entry)
+    return lines
 
 
 def _words(event: AuditEvent) -> str | None:
