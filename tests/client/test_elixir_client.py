@@ -168,18 +168,36 @@ async def test_an_ended_session_is_dropped_and_said(app: App) -> None:
         await app.client.access_token()
 
 
-async def test_a_banned_user_is_told_why(app: App) -> None:
+@pytest.mark.parametrize("seconds", [0, HOUR], ids=["while its token lives", "at the next refresh"])
+async def test_a_banned_user_is_told_why_and_the_session_is_forgotten(app: App, seconds: int) -> None:
     await app.sign_in()
     user = await app.client.userinfo()
-
-    async def ban(unit: Unit) -> None:
-        await users.ban(unit, app.server.team.id, UUID(user["sub"]), "chargeback")
-
-    await app.server.runtime.transact(ban)
-    app.server.clock.advance(seconds=HOUR)
+    await app.server.runtime.transact(lambda unit: users.ban(unit, app.server.team.id, UUID(user["sub"]), "chargeback"))
+    app.server.clock.advance(seconds=seconds)
     with pytest.raises(Banned) as banned:
-        await app.client.access_token()
-    assert banned.value.reason == "chargeback"
+        await app.client.userinfo()
+    assert (banned.value.reason, app.store.load()) == ("chargeback", {})
+    with pytest.raises(NotSignedIn):
+        await app.client.userinfo()
+
+
+async def test_a_ban_does_not_end_what_signed_in_after_it(app: App) -> None:
+    """Another process signed in again while the refusal of the old token was under way."""
+    await app.sign_in()
+    old, user = app.store.load(), await app.client.userinfo()
+    await app.server.runtime.transact(lambda unit: users.ban(unit, app.server.team.id, UUID(user["sub"]), ""))
+    await app.server.runtime.transact(lambda unit: users.unban(unit, app.server.team.id, UUID(user["sub"])))
+    await app.sign_in()
+    new = app.store.load()
+    app.store.save(old)
+
+    def another_process_signs_in_meanwhile(_: object) -> str:
+        app.store.save(new)
+        return "arrive"
+
+    app.network.fate = another_process_signs_in_meanwhile
+    assert (await app.client.userinfo())["sub"] == user["sub"]
+    assert app.store.load() == new
 
 
 async def test_sign_out_works_without_a_network(app: App) -> None:

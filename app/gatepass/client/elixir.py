@@ -45,8 +45,10 @@ class _ElixirSession(Session):
             raise
 
     def is_token_refused(self, answer: httpx.Response) -> bool:
+        """A ban too: no token of the session is any good after it, and the refresh, where every end is told, says so."""
         return answer.status_code == 401 or (
-            answer.status_code == 400 and member(json_object(answer).get("error")).get("code") == _INVALID_CREDENTIALS
+            answer.status_code == 400
+            and member(json_object(answer).get("error")).get("code") in (_INVALID_CREDENTIALS, _BANNED)
         )
 
     def ask_for_code(self, email: str) -> Flow[str]:
@@ -132,7 +134,7 @@ class ElixirClient(Shell[_ElixirSession]):
         self._driver.run_alone(self._session.scan(value, device_model))
 
     def userinfo(self) -> dict[str, Any]:
-        """The profile (S1)."""
+        """The profile (S1). Raises as `access_token`, and Banned."""
         return data_of(self.get(_USERINFO))
 
     def show_qr(self) -> dict[str, Any]:
