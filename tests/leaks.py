@@ -24,7 +24,7 @@ import httpx
 import pytest
 
 from gatepass.adapters import logs
-from gatepass.core import audit, dpop, outbox, sign_in_jwt
+from gatepass.core import audit, browser_sessions, dpop, operators, outbox, sign_in_jwt
 from gatepass.core.access_tokens import Signer
 from gatepass.core.mint import Mint
 from gatepass.core.refresh_tokens import RefreshToken
@@ -41,6 +41,8 @@ _SHAPES = re.compile(
     r"|REIKEY:[0-9A-Fa-f-]{36}"
 )
 """What the server's secrets look like on the wire."""
+_PHRASE = 11
+"""Characters from which a short secret is found inside other text."""
 _CODES = re.compile(r'"(?:userCode|code)"\s*:\s*"([0-9]{5,10})"')
 """E-mail codes in answers: of a development key's sign-in, and of the mails that test mode shows."""
 _RUNS = re.compile(r"[A-Za-z0-9_+/:-]{16,}")
@@ -92,19 +94,26 @@ class Secrets:
 
 
 class Words:
-    """Short secrets, such as a code: the same six digits may come by chance, so only a word of its own is one."""
+    """Short secrets: a code, which by chance is part of much, only as a word of its own; a password wherever it stands."""
 
     def __init__(self) -> None:
         self._words: set[str] = set()
+        self._phrases: set[str] = set()
 
-    def add(self, word: str) -> None:
-        self._words.add(word)
+    def add(self, secret: str) -> None:
+        if len(secret) >= _PHRASE:
+            self._phrases.add(secret)
+        elif secret:
+            self._words.add(secret)
 
     def forget(self) -> None:
         self._words.clear()
+        self._phrases.clear()
 
     def in_(self, text: str) -> str | None:
-        """A word of *text* that is a secret."""
+        """A secret that stands in *text*."""
+        if phrase := next((phrase for phrase in self._phrases if phrase in text), None):
+            return phrase
         if not self._words:
             return None
         told = _NO_WORDS.sub("", _SHOWN.sub("", text, count=1) if _CONSOLE in text else text)
@@ -145,6 +154,9 @@ class Watch:
             yield Signer, name, lambda token, _: self.secrets.add(token.text)
         yield dpop, "prove", lambda _, given: self.secrets.add(given["request"].proof)
         yield outbox, "queue", lambda _, given: self._queued(given["mail"])
+        yield browser_sessions, "_open", lambda _, given: self.secrets.add(given["value"])  # cookies
+        for name in ("hash_password", "check_password"):
+            yield operators, name, lambda _, given: self.word(given["password"])
 
     def _places(self) -> Iterator[tuple[Any, str, Callable[[Any, dict[str, Any]], None]]]:
         """Where none may stand, besides the answers."""

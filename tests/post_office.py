@@ -21,9 +21,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from sqlalchemy import select
 
 from gatepass.adapters.clock import ManualClock
+from gatepass.core.outbox import outbox
 from gatepass.core.schema import DAY
+from gatepass.core.unit import Unit
 from harness import Server, serve
 
 USER, PASSWORD = "gatepass@relay", "p@ss/w0rd:?"
@@ -176,6 +179,15 @@ _days = itertools.count(1)
 def serve_alone(database_url: str, **given: Any) -> AbstractAsyncContextManager[Server]:
     """A server on a day of its own: the mails that other tests left in the shared outbox have died by then."""
     return serve(database_url, clock=ManualClock(ManualClock().now() + next(_days) * DAY), **given)
+
+
+async def row_of(server: Server) -> Any:
+    """The one mail in the outbox of the server's team."""
+
+    async def look(unit: Unit) -> Any:
+        return (await unit.db.execute(select(outbox).where(outbox.c.team_id == server.team.id))).one()
+
+    return await server.runtime.read(look)
 
 
 def make_certificate(directory: Path) -> Path:

@@ -14,6 +14,7 @@ import structlog
 
 import commands
 from backend import EXCHANGE
+from gatepass.adapters import passwords
 from gatepass.adapters.clock import SystemClock
 from gatepass.core import audit, dpop
 from gatepass.core.refresh_tokens import RefreshToken
@@ -76,6 +77,12 @@ async def test_a_code_is_found_as_a_word_and_only_while_its_test_lives(watch: Wa
     watch.word("402619")
     assert found(watch, *leaks, *others) == leaks
     assert found(watch, *leaks) == []
+
+
+async def test_a_password_is_found_wherever_it_stands(watch: Watch) -> None:
+    await passwords.hash_password("correct horse battery")
+    leaks = ["wrong password 'correct horse battery!'"]
+    assert found(watch, *leaks, "a horse") == leaks
 
 
 async def test_only_the_console_of_test_mode_may_show_a_code_and_only_once(watch: Watch) -> None:

@@ -17,7 +17,7 @@ import typer
 
 from gatepass.cli.deployment import runtime_of, settings_of, team_of
 from gatepass.cli.user_lines import document_of
-from gatepass.core import users
+from gatepass.core import user_listing
 from gatepass.core.unit import Unit
 from gatepass.core.users import User
 
@@ -35,7 +35,7 @@ async def _run(target: TextIO, team: str | None, data_dir: Path | None) -> int:
     last: User | None = None
     async with runtime_of(settings_of(data_dir)) as runtime:
         owner = await runtime.read(lambda unit: team_of(unit, team))
-        _, total = await runtime.read(lambda unit: users.list_page(unit, owner.id, limit=1))
+        _, total = await runtime.read(lambda unit: user_listing.list_page(unit, owner.id, limit=1))
         shown = sys.stderr.isatty() and not target.isatty()
         with typer.progressbar(length=total or 1, label="exporting", file=sys.stderr, hidden=not shown) as progress:
             while page := await runtime.read(partial(_next, owner.id, last)):
@@ -46,7 +46,7 @@ async def _run(target: TextIO, team: str | None, data_dir: Path | None) -> int:
 
 
 async def _next(team_id: UUID, last: User | None, unit: Unit) -> list[User]:
-    return await users.list_after(unit, team_id, last, PAGE)
+    return await user_listing.list_after(unit, team_id, last, PAGE)
 
 
 @contextmanager

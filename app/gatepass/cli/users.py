@@ -39,11 +39,11 @@ def list_page(
     """A team's users, newest first."""
     from gatepass.cli.deployment import read, team_of
     from gatepass.cli.user_lines import document_of
-    from gatepass.core import users
+    from gatepass.core import user_listing
 
     async def work(unit: Unit) -> tuple[list[User], int]:
         owner = await team_of(unit, team)
-        return await users.list_page(
+        return await user_listing.list_page(
             unit, owner.id, search=search, banned=banned, deleted=deleted, offset=offset, limit=limit
         )
 

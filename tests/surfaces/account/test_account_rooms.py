@@ -7,7 +7,7 @@ import re
 import pytest
 from visitor import FIREFOX, Visitor, set_team, visitor
 
-from gatepass.core import account_browsers, users
+from gatepass.core import account_browsers, user_listing
 from gatepass.core.schema import HOUR, MINUTE
 from gatepass.core.users import User
 from harness import Phone, Server
@@ -207,5 +207,5 @@ async def test_a_change_is_by_the_user_whose_cookie_it_is(paged: Server) -> None
     await eve.open("/account/profile")
     await eve.send("/account/profile", nickname="Eve", language="")
     assert (await user_of(ada)).nickname != "Eve"
-    found, _ = await paged.runtime.read(lambda unit: users.list_page(unit, paged.team.id, search="eve@"))
+    found, _ = await paged.runtime.read(lambda unit: user_listing.list_page(unit, paged.team.id, search="eve@"))
     assert found[0].nickname == "Eve"

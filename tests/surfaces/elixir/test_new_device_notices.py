@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from gatepass.adapters.worker import Worker
-from gatepass.core import outbox, teams, users
+from gatepass.core import outbox, teams, user_listing, users
 from gatepass.core.addresses import Address
 from gatepass.core.inbox import Message
 from gatepass.core.schema import DAY
@@ -131,7 +131,7 @@ async def choose(server: Server, phone: Phone, language: str) -> None:
     user_id = (await phone.userinfo()).json()["data"]["sub"]
 
     async def work(unit: Unit) -> None:
-        found, _ = await users.list_page(unit, server.team.id, search=user_id)
+        found, _ = await user_listing.list_page(unit, server.team.id, search=user_id)
         await users.change(unit, server.team.id, found[0].id, language=language)
 
     await server.runtime.transact(work)

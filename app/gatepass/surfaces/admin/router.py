@@ -10,7 +10,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
 
-from gatepass.core import api_keys, sessions, teams, users
+from gatepass.core import api_keys, sessions, teams, user_listing, users
 from gatepass.core.addresses import Address
 from gatepass.core.errors import Conflict, InputRefused, NotFound
 from gatepass.core.explain import explain
@@ -131,7 +131,7 @@ async def list_users(
 
     async def work(unit: Unit) -> tuple[list[users.User], int]:
         await teams.get(unit, team_id)
-        return await users.list_page(
+        return await user_listing.list_page(
             unit, team_id, search=search, banned=banned, deleted=deleted, offset=offset, limit=limit
         )
 

@@ -7,7 +7,7 @@ import asyncio
 from fastapi import APIRouter, Request, Response
 from starlette.convertors import PathConvertor, register_url_convertor
 
-from gatepass.core import sign_in_jwt, sign_in_tokens, user_deletion, users
+from gatepass.core import sign_in_jwt, sign_in_tokens, user_deletion, user_listing, users
 from gatepass.core.errors import ClientUserIdTaken, Conflict, Forbidden, UserDeleted
 from gatepass.core.ids import find_id
 from gatepass.core.sign_in_jwt import Issued
@@ -55,7 +55,7 @@ async def list_users(call: InCall) -> Response:
 
     async def work(unit: Unit, by: TeamCredential) -> answers.UserPage:
         page = wire.parse_query(wire.Page, call.request.query_params)
-        found, total = await users.list_page(unit, by.team.id, offset=page.offset, limit=page.limit)
+        found, total = await user_listing.list_page(unit, by.team.id, offset=page.offset, limit=page.limit)
         listed = [answers.UserObject.of(user) for user in found]
         return answers.UserPage(users=listed, total=total, offset=page.offset, limit=page.limit)
 
