@@ -15,7 +15,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -29,9 +29,12 @@ from contestants import gatepass, seeds
 from contestants.seeds import Settings, Surface
 from load import Sample, Target, fire
 from machine import Cluster, durable_cluster, free_port, sql
+from sqlalchemy import Table
 
 from gatepass.adapters.worker import Worker
 from gatepass.core.refresh_tokens import RefreshToken
+from gatepass.core.sessions import sessions
+from gatepass.core.users import users
 
 CONNECTIONS = 16
 MADE = "growth"
@@ -78,7 +81,7 @@ class Site:
         finally:
             await seeded.runtime.close()
 
-    def fill(self, start: int, end: int, *, changed: str = "") -> None:
+    def fill(self, start: int, end: int, **changed: int) -> None:
         """Make sessions number *start* up to *end*, each with a user, as time-ordered ids. *changed* sets columns."""
         for first in range(start, end, SHARE):
             sql(self.cluster, _copies(self.first, first, min(first + SHARE, end), changed), self.name)
@@ -119,27 +122,35 @@ def session_id(number: int) -> UUID:
     return UUID(f"{number:012x}7{digest[:3]}8{digest[4:19]}")
 
 
-def _copies(first: UUID | None, start: int, end: int, changed: str) -> str:
+def _copies(first: UUID | None, start: int, end: int, changed: Mapping[str, int]) -> str:
     """SQL for what `session_id` says, on copies of the session *first* and its user."""
     digest = f"md5('{MADE}' || n)"
     made_id = f"(lpad(to_hex(n), 12, '0') || '7' || substr({digest}, 1, 3) || '8' || substr({digest}, 5, 15))::uuid"
+    address = "m.user_id || '@example.com'"
     return f"""
+        SET synchronous_commit = off;
         CREATE TEMP TABLE made AS SELECT {made_id} AS id, md5('user' || n)::uuid AS user_id
           FROM generate_series({start}, {end - 1}) AS n;
         CREATE TEMP TABLE s AS SELECT * FROM sessions WHERE id = '{first}';
         CREATE TEMP TABLE u AS SELECT * FROM users WHERE id = (SELECT user_id FROM s);
-        INSERT INTO users SELECT (jsonb_populate_record(u, jsonb_build_object('id', m.user_id,
-            'email', m.user_id || '@example.com', 'email_identity', m.user_id || '@example.com'))).*
-          FROM made m CROSS JOIN u;
-        INSERT INTO sessions SELECT (jsonb_populate_record(s, jsonb_build_object('id', m.id, 'user_id', m.user_id)
-            || '{{{changed}}}'::jsonb)).* FROM made m CROSS JOIN s;
+        {_copy(users, "u", {"id": "m.user_id", "email": address, "email_identity": address})};
+        {_copy(sessions, "s", {"id": "m.id", "user_id": "m.user_id", **changed})};
     """
 
 
-def rotations_by_size(cluster: Cluster, room: Path, most: int, rounds: int, seconds: int) -> list[str]:
+def _copy(table: Table, one: str, changed: Mapping[str, object]) -> str:
+    """An INSERT into *table* of the row *one* for each of the made, some columns *changed*."""
+    columns = {column.name: changed.get(column.name, f"{one}.{column.name}") for column in table.c}
+    values = ", ".join(map(str, columns.values()))
+    return f"INSERT INTO {table.name} ({', '.join(columns)}) SELECT {values} FROM made AS m CROSS JOIN {one}"
+
+
+def rotations_by_size(
+    cluster: Cluster, room: Path, most: int, rounds: int, seconds: int, *, wait: bool = False
+) -> list[str]:
     """A table: rotations/s and p99 at 10^3, 10^4 ... *most* sessions, each a database of its own, visited in turn.
 
-    Tokens are spread over all of a database's sessions, as phones are.
+    Tokens are spread over all of a database's sessions, as phones are. *wait* for a line on stdin before the load.
     """
     samples: dict[int, list[Sample]] = {}
     with ExitStack() as stack:
@@ -154,6 +165,9 @@ def rotations_by_size(cluster: Cluster, room: Path, most: int, rounds: int, seco
             loads[size] = partial(_refresh, stack.enter_context(site.served()), key, pool)
             print(f"{size:,} sessions are there", file=sys.stderr, flush=True)
             size *= 10
+        if wait:
+            print("filled; a line on stdin starts the load", file=sys.stderr, flush=True)
+            sys.stdin.readline()
         for _ in range(rounds):
             for size, load in loads.items():
                 load(WARMUP)
@@ -211,7 +225,7 @@ def purging_under_load(cluster: Cluster, room: Path, dead: int, seconds: int) ->
     """A table: latency of refreshes without and with a worker that purges *dead* expired sessions meanwhile."""
     site = Site.make(cluster, "purged", room)
     key = asyncio.run(site.seed())
-    site.fill(0, dead, changed='"idle_expires_at": 1, "opened_at": 1')
+    site.fill(0, dead, idle_expires_at=1, opened_at=1)
     site.fill(dead, dead + 5_000)
     site.settle()
     pool = site.pool(range(dead, dead + 5_000), "pool")
@@ -270,6 +284,11 @@ def main() -> int:
     add("--sessions", type=int, default=100_000, help="sessions whose table is rotated and weighed (default: 100000)")
     add("--rotations", type=int, default=20, help="rotations of each of them (default: 20)")
     add("--dead", type=int, default=100_000, help="expired sessions to purge under load (default: 100000)")
+    add(
+        "--wait",
+        action="store_true",
+        help="once filled, wait for a line on stdin: for a machine that is busy till then",
+    )
     add("--directory", type=Path, help="where the database lives; it should be on a real disk (default: /tmp)")
     add("--write-docs", action="store_true", help="put the tables into docs/performance.md")
     options = parser.parse_args()
@@ -283,7 +302,10 @@ def main() -> int:
             "",
         ]
         if "size" in options.parts:
-            out += [*rotations_by_size(cluster, room, options.most, options.rounds, options.seconds), ""]
+            out += [
+                *rotations_by_size(cluster, room, options.most, options.rounds, options.seconds, wait=options.wait),
+                "",
+            ]
         if "bloat" in options.parts:
             out += [*size_after_rotations(cluster, room, options.sessions, options.rotations), ""]
         if "purge" in options.parts:

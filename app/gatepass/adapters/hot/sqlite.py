@@ -1,10 +1,17 @@
-"""The hot statements on SQLite: a writer thread that commits whole batches, and a reader beside it."""
+"""The hot statements on SQLite: a writer thread that commits whole batches, and a connection to read from.
+
+What a batch costs here is hardly SQLite's: it is the interpreter's lock, which a thread gives up for every statement and
+row and then waits for while the event loop works. So a batch is one statement, its requests a JSON array, and that is its
+own transaction: it commits when its last row is fetched. A look needs no thread at all: in WAL mode no writer can make a
+reader wait, and a session and its user are a few pages.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import sqlite3
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -26,23 +33,33 @@ A = TypeVar("A")
 K = TypeVar("K")
 G = TypeVar("G")
 
+SWITCH_INTERVAL = 0.0005
+"""Seconds the event loop may keep the interpreter's lock from the writer, whose commit others wait for; Python's own
+choice, 5 ms, would be most of a refresh.
+"""
+
 
 class Sqlite:
-    """A writer and a reader thread, each with a connection; a batch of rotations is one transaction and one sync."""
+    """A thread that writes and a connection that reads; a batch of rotations is one transaction and one sync."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._writer = _Thread(database, "gatepass-hot-writer")
-        self._reader = _Thread(database, "gatepass-hot-reader")
+        self._reader: sqlite3.Connection | None = None
+        sys.setswitchinterval(min(SWITCH_INTERVAL, sys.getswitchinterval()))
 
     async def rotate(self, asks: Sequence[Ask]) -> Mapping[UUID, Grant]:
-        return await self._write(_rotate_all, asks)
+        async with self._database.writing():
+            return await self._writer.run(_rotate_all, asks)
 
     async def look(self, session_ids: Sequence[UUID]) -> Mapping[UUID, Found]:
-        return await self._reader.run(_look_all, session_ids)
+        if self._reader is None:
+            self._reader = _connect(self._database, timeout=0)
+        return _look_all(self._reader, session_ids)
 
     async def note(self, receipts: Sequence[Receipt]) -> Mapping[UUID, bool]:
-        return await self._write(_note_all, receipts)
+        async with self._database.writing():
+            return await self._writer.run(_note_all, receipts)
 
     async def vouch(self, records: Sequence[Vouching]) -> Mapping[str, bool]:
         return await self._write(vouch_all, records)
@@ -64,14 +81,24 @@ class Sqlite:
 
     async def close(self) -> None:
         self._writer.close()
-        self._reader.close()
+        if self._reader is not None:
+            self._reader.close()
+
+
+def _connect(database: Database, *, timeout: float) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        database.url.database or "", isolation_level=None, timeout=timeout, check_same_thread=False
+    )
+    for pragma in ("journal_mode=WAL", "synchronous=FULL"):
+        connection.execute(f"PRAGMA {pragma}")
+    return connection
 
 
 class _Thread:
     """One thread and the one connection that it alone uses."""
 
     def __init__(self, database: Database, name: str) -> None:
-        self._path = database.url.database or ""
+        self._database = database
         self._pool = ThreadPoolExecutor(1, name)
         self._connection: sqlite3.Connection | None = None
 
@@ -82,11 +109,7 @@ class _Thread:
 
     def _do(self, work: Callable[[sqlite3.Connection, Sequence[A]], Mapping[K, G]], asks: Sequence[A]) -> Mapping[K, G]:
         if self._connection is None:
-            self._connection = sqlite3.connect(
-                self._path, isolation_level=None, timeout=LOCK_WAIT, check_same_thread=False
-            )
-            for pragma in ("journal_mode=WAL", "synchronous=FULL"):
-                self._connection.execute(f"PRAGMA {pragma}")
+            self._connection = _connect(self._database, timeout=LOCK_WAIT)
         return work(self._connection, asks)
 
     def close(self) -> None:
@@ -96,39 +119,39 @@ class _Thread:
 
 
 def _rotate_all(connection: sqlite3.Connection, asks: Sequence[Ask]) -> Mapping[UUID, Grant]:
+    rows = _all_of(
+        connection,
+        _ROTATE,
+        [
+            (
+                ask.session_id.hex,
+                ask.generation,
+                ask.audience.surface,
+                ask.audience.team_id.hex if ask.audience.team_id else None,
+                ask.audience.environment,
+                ask.now,
+                ask.idle_expires_at,
+            )
+            for ask in asks
+        ],
+    )
+    found = {row[0]: row for row in rows}
     granted = {}
     for ask in asks:
-        audience = ask.audience
-        row = connection.execute(
-            _ROTATE,
-            {
-                "id": ask.session_id.hex,
-                "generation": ask.generation,
-                "surface": audience.surface.value,
-                "team_id": audience.team_id.hex if audience.team_id else None,
-                "environment": audience.environment,
-                "now": ask.now,
-                "idle": ask.idle_expires_at,
-            },
-        ).fetchone()
-        if row is not None:
+        if (row := found.get(ask.session_id.hex)) is not None:
             roles = json.loads(row[8]) if row[8] else ()
             granted[ask.session_id] = grant_of(row, ask.session_id, UUID(row[2]), UUID(row[3]), roles, ask.now)
     return granted
 
 
 def _note_all(connection: sqlite3.Connection, receipts: Sequence[Receipt]) -> Mapping[UUID, bool]:
-    for receipt in receipts:
-        connection.execute(
-            _NOTE,
-            {
-                "id": receipt.session_id.hex,
-                "generation": receipt.generation,
-                "now": receipt.now,
-                "sdk": receipt.sdk or None,
-            },
-        )
+    _all_of(connection, _NOTE, [(one.session_id.hex, one.generation, one.now, one.sdk or None) for one in receipts])
     return {receipt.session_id: True for receipt in receipts}
+
+
+def _all_of(connection: sqlite3.Connection, statement: str, requests: Sequence[Any]) -> list[Any]:
+    """The rows of *statement*, which reads its requests from a JSON array; committed."""
+    return connection.execute(statement, (json.dumps(requests),)).fetchall()
 
 
 @contextmanager
@@ -145,14 +168,14 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 def _look_all(connection: sqlite3.Connection, session_ids: Sequence[UUID]) -> Mapping[UUID, Found]:
-    found = {}
-    for session_id in session_ids:
-        row = connection.execute(_LOOK, (session_id.hex,)).fetchone()
-        if row is not None:
-            found[session_id] = access_tokens.found_in(
-                tuple(value if value is None else read(value) for read, value in zip(_COLUMN_READS, row, strict=True))
-            )
-    return found
+    rows = _all_of(connection, _LOOK, [session_id.hex for session_id in session_ids])
+    found = (
+        access_tokens.found_in(
+            tuple(value if value is None else read(value) for read, value in zip(_COLUMN_READS, row, strict=True))
+        )
+        for row in rows
+    )
+    return {session.id: (session, user) for session, user in found}
 
 
 def _as_it_is(value: Any) -> Any:
@@ -161,22 +184,29 @@ def _as_it_is(value: Any) -> Any:
 
 _ROTATE = """
 UPDATE sessions
-   SET generation = generation + 1, rotated_at = :now, receipt_at = NULL,
-       late_replays = (late_replays * 2) % 256, idle_expires_at = :idle
- WHERE id = :id AND generation = :generation AND ended_at IS NULL AND idle_expires_at > :now
-   AND (absolute_expires_at IS NULL OR absolute_expires_at > :now) AND jkt IS NULL AND surface = :surface
-   AND (:team_id IS NULL OR team_id = :team_id) AND (:environment IS NULL OR environment = :environment)
+   SET generation = sessions.generation + 1, rotated_at = a.now, receipt_at = NULL,
+       late_replays = (late_replays * 2) % 256, idle_expires_at = a.idle
+  FROM (SELECT value ->> 0 AS id, value ->> 1 AS generation, value ->> 2 AS surface, value ->> 3 AS team_id,
+               value ->> 4 AS environment, value ->> 5 AS now, value ->> 6 AS idle
+          FROM json_each(?)) AS a
+ WHERE sessions.id = a.id AND sessions.generation = a.generation AND ended_at IS NULL AND idle_expires_at > a.now
+   AND (absolute_expires_at IS NULL OR absolute_expires_at > a.now) AND jkt IS NULL AND sessions.surface = a.surface
+   AND (a.team_id IS NULL OR sessions.team_id = a.team_id)
+   AND (a.environment IS NULL OR sessions.environment = a.environment)
 RETURNING id, generation, user_id, team_id, environment, surface,
        (SELECT t.region FROM teams t WHERE t.id = sessions.team_id) AS region,
        (SELECT u.email FROM users u WHERE u.id = sessions.user_id) AS email,
        (SELECT u.roles FROM users u WHERE u.id = sessions.user_id) AS roles
 """
 _NOTE = """
-UPDATE sessions SET receipt_at = :now, last_seen_at = :now, sdk = COALESCE(:sdk, sdk)
- WHERE id = :id AND generation = :generation AND receipt_at IS NULL AND ended_at IS NULL
+UPDATE sessions SET receipt_at = r.now, last_seen_at = r.now, sdk = COALESCE(r.sdk, sessions.sdk)
+  FROM (SELECT value ->> 0 AS id, value ->> 1 AS generation, value ->> 2 AS now, value ->> 3 AS sdk
+          FROM json_each(?)) AS r
+ WHERE sessions.id = r.id AND sessions.generation = r.generation AND receipt_at IS NULL AND ended_at IS NULL
 """
-_LOOK = str(access_tokens.LOOK.compile(dialect=sqlite.dialect()))
+_THESE = " WHERE sessions.id IN (SELECT value FROM json_each(?))"
+_LOOK = str(access_tokens.LOOK_AT.compile(dialect=sqlite.dialect())) + _THESE
 _READS: dict[type, Callable[[Any], Any]] = {Uuid: UUID, JSON: json.loads, Boolean: bool}
 _COLUMN_READS: tuple[Callable[[Any], Any], ...] = tuple(
-    _READS.get(type(column.type), _as_it_is) for column in access_tokens.LOOK.selected_columns
+    _READS.get(type(column.type), _as_it_is) for column in access_tokens.LOOK_AT.selected_columns
 )
