@@ -66,13 +66,16 @@ def _names(columns: Sequence[Column[Any]]) -> str:
     return ", ".join(column.name for column in columns)
 
 
+_MAY_SIGN_IN = "COALESCE(u.deleted_at, u.banned_at) IS NULL"
+"""One test, because two of a table that was never analysed let PostgreSQL expect nobody, and walk all users for them.
+
+For the same reason a user's team is compared in a way that no index serves: a team's users are many, its id names one."""
 _RECORD = [sign_in_tokens.c[name] for name in Vouching.__slots__]
 _VOUCH = f"""
 INSERT INTO sign_in_tokens ({_names(_RECORD)})
 SELECT {", ".join(f"r.{column.name}" for column in _RECORD)}
   FROM unnest({_arrays(_RECORD)}) AS r({_names(_RECORD)})
-  JOIN users AS u ON u.id = r.user_id AND u.team_id = r.team_id
- WHERE u.deleted_at IS NULL AND u.banned_at IS NULL
+ WHERE (SELECT u.team_id = r.team_id AND {_MAY_SIGN_IN} FROM users AS u WHERE u.id = r.user_id)
 RETURNING jti
 """  # noqa: S608 - names of our own columns
 _SESSION = list(sessions.c)
@@ -84,15 +87,18 @@ WITH r AS MATERIALIZED (
     $2::text[], $3::uuid[], $4::text[], $5::text[], $6::bytea[], $7::integer[], $8::bigint[], {_arrays(_SESSION, 9)}
   ) AS r(jti, event_id, event, detail, budget, ceiling, period, {_names(_SESSION)})
 ), held AS MATERIALIZED (
-  SELECT r.*, u.email, u.roles
+  SELECT r.*, found.email, found.roles
     FROM r
-    JOIN sign_in_tokens AS s ON s.jti = r.jti
-    JOIN users AS u ON u.id = r.user_id
-    JOIN teams AS t ON t.id = r.team_id
-   WHERE s.session_id IS NULL AND s.revoked_at IS NULL AND s.user_id = r.user_id AND s.team_id = r.team_id
-     AND u.team_id = r.team_id AND u.deleted_at IS NULL AND u.banned_at IS NULL AND t.removed_at IS NULL
-     AND (s.key_id IS NULL OR EXISTS (SELECT FROM api_keys AS k WHERE k.id = s.key_id AND k.revoked_at IS NULL))
-     FOR UPDATE OF u, s SKIP LOCKED
+   CROSS JOIN LATERAL (
+     SELECT u.email, u.roles
+       FROM sign_in_tokens AS s, users AS u, teams AS t
+      WHERE s.jti = r.jti AND s.user_id = r.user_id AND s.team_id = r.team_id
+        AND COALESCE(s.session_id::text, s.revoked_at::text) IS NULL
+        AND u.id = r.user_id AND u.team_id IS NOT DISTINCT FROM r.team_id
+        AND {_MAY_SIGN_IN} AND t.id = r.team_id AND t.removed_at IS NULL
+        AND (s.key_id IS NULL OR EXISTS (SELECT FROM api_keys AS k WHERE k.id = s.key_id AND k.revoked_at IS NULL))
+        FOR UPDATE OF u, s SKIP LOCKED
+   ) AS found
 ), spent AS (
   INSERT INTO limits AS l (key, spent, ceiling, resets_at)
   SELECT budget, count(*), max(ceiling), max(opened_at + period)
