@@ -15,8 +15,8 @@ from starlette.types import Receive, Scope, Send
 
 from gatepass.core.ids import find_id
 
-ID = "/{user_id}"
-"""How the path of a lane ends that is one for every id in its last segment."""
+ID = "{user_id}"
+"""Stands in the path of a lane for every id."""
 Serve = Callable[[Request], Awaitable[Response]]
 Spell = Callable[[Request, Exception], Awaitable[Response]]
 
@@ -30,6 +30,9 @@ class _Route:
         self.path = path
 
 
+Lane = tuple[Serve, _Route]
+
+
 class FastLaneApp(FastAPI):
     """A FastAPI application that serves *lanes*, by method and path, ahead of everything else.
 
@@ -39,6 +42,11 @@ class FastLaneApp(FastAPI):
     def __init__(self, *, lanes: Mapping[tuple[str, str], Serve], spell: Spell, **given: Any) -> None:
         super().__init__(**given)
         self._lanes = {lane: (serve, _Route(lane[1])) for lane, serve in lanes.items()}
+        self._lanes_by_id: list[tuple[str, str, str, Lane]] = [
+            (method, path.partition(ID)[0], path.partition(ID)[2], lane)
+            for (method, path), lane in self._lanes.items()
+            if ID in path
+        ]
         self._spell = spell
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -61,11 +69,13 @@ class FastLaneApp(FastAPI):
             return None
         return await response(scope, receive, send)
 
-    def _lane_by_id(self, scope: Scope) -> tuple[Serve, _Route] | None:
-        """The lane of a path that ends in an id. Any other spelling of one is for the framework to understand."""
-        rest, _, presented = scope["path"].rpartition("/")
-        lane = self._lanes.get((scope["method"], rest + ID))
-        if lane is None or find_id(presented) is None:
-            return None
-        scope["path_params"] = {"user_id": presented}
-        return lane
+    def _lane_by_id(self, scope: Scope) -> Lane | None:
+        """The lane of a path with an id in it. Any other spelling of one is for the framework to understand."""
+        path = scope["path"]
+        for method, before, after, lane in self._lanes_by_id:
+            if method == scope["method"] and path.startswith(before) and path.endswith(after):
+                presented = path[len(before) : len(path) - len(after)]
+                if find_id(presented) is not None:
+                    scope["path_params"] = {"user_id": presented}
+                    return lane
+        return None

@@ -67,6 +67,7 @@ FAST_LANE = {
     ("POST", "/v1/token"): junction.answer_token,
     ("POST", "/auth/v1/token"): junction.answer_token,
     ("GET", "/v2/user/{user_id}"): junction.serve_user,
+    ("POST", "/v2/user/{user_id}/sign_in_token"): junction.serve_sign_in_token,
     ("POST", "/oauth/token"): oauth.token,
     ("POST", "/oauth/introspect"): oauth.introspect,
     ("GET", "/userinfo"): oauth.userinfo,
