@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -120,6 +122,16 @@ class Process:
             time.sleep(0.02)
         self.stop()
         raise Failed(f"{self.popen.args} never answered {path}:\n{self.log.read_text(errors='replace')[-3000:]}")
+
+    def wait_for_port(self) -> None:
+        """Until it accepts connections. Raises Failed."""
+        port = int(self.url.rpartition(":")[2])
+        while time.monotonic() - self.started < READY_LIMIT and self.popen.poll() is None:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=2):
+                return
+            time.sleep(0.02)
+        self.stop()
+        raise Failed(f"{self.popen.args} never listened:\n{self.log.read_text(errors='replace')[-3000:]}")
 
     def usage(self) -> Usage:
         return usage(self.popen.pid)

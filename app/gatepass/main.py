@@ -62,6 +62,8 @@ SURFACES: tuple[tuple[str, Callable[[Refusal], Response]], ...] = (
 """Which surface spells a refusal, by the longest prefix of the path: also of 404, 405, 413 and 500."""
 
 FAST_LANE = {
+    ("POST", "/sdk/auth/v2/signin/otp-login"): elixir.serve_code_request,
+    ("POST", "/sdk/auth/v2/signin/otp-verify"): elixir.serve_code,
     ("POST", "/sdk/auth/v2/session/refresh"): elixir.serve_refresh,
     ("GET", "/sdk/v2/userinfo"): elixir.serve_userinfo,
     ("POST", "/v1/token"): junction.answer_token,

@@ -8,15 +8,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from machine import Process, free_port
-
 
 @contextmanager
 def sink(room: Path) -> Iterator[str]:
-    """Run the mail server; its URL."""
+    """Run the mail server; its URL, once it answers."""
+    from machine import Process, free_port  # of the driver, not of the server that this file runs as
+
     port = free_port()
     process = Process.start([sys.executable, __file__, str(port)], port=port, directory=room / "sink")
     try:
+        process.wait_for_port()
         yield f"smtp://127.0.0.1:{port}"
     finally:
         process.stop()

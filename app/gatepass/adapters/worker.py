@@ -86,7 +86,7 @@ class Worker:
             while not self._stopping:
                 self._waits.clear()
                 mails = []
-                if room := AT_ONCE - self._in_flight:
+                if (room := AT_ONCE - self._in_flight) > 0:
                     with _carrying_on("outbox"):
                         mails = await self._claim(room)
                 for claimed in mails:

@@ -126,19 +126,23 @@ class Claimed:
 async def queue(unit: Unit, *, team_id: UUID, mail: Mail, expires_at: int, deliver: bool) -> None:
     """Add a mail to the unit's transaction; it may not leave after *expires_at* (ms)."""
     await unit.db.execute(
-        insert(outbox).values(
-            id=unit.mint.uuid7(unit.now),
-            team_id=team_id,
-            state=State.PENDING.value,
-            deliver=deliver,
-            sealed=unit.secret.seal(_PURPOSE, json.dumps(_document(mail)).encode()),
-            created_at=unit.now,
-            expires_at=expires_at,
-            due_at=unit.now,
-            tries=0,
-        )
+        _QUEUE,
+        {
+            "id": unit.mint.uuid7(unit.now),
+            "team_id": team_id,
+            "state": State.PENDING.value,
+            "deliver": deliver,
+            "sealed": unit.secret.seal(_PURPOSE, json.dumps(_document(mail)).encode()),
+            "created_at": unit.now,
+            "expires_at": expires_at,
+            "due_at": unit.now,
+            "tries": 0,
+        },
     )
     unit.nudges_outbox = True
+
+
+_QUEUE = insert(outbox)
 
 
 def _document(mail: Mail) -> dict[str, Any]:
@@ -163,11 +167,12 @@ async def claim(unit: Unit, most: int = 20, *, ahead: ColumnElement[int] | None 
         .order_by(outbox.c.due_at)
         .limit(most)
         .with_for_update(skip_locked=True)
+        .cte("due")  # looked up once; as a subquery PostgreSQL may run it again for each row, each time up to the limit
     )
     rows = (
         await unit.db.execute(
             update(outbox)
-            .where(outbox.c.id.in_(due), outbox.c.state == State.PENDING.value, outbox.c.due_at <= now)
+            .where(outbox.c.id.in_(select(due.c.id)), outbox.c.state == State.PENDING.value, outbox.c.due_at <= now)
             .values(due_at=now + LEASE, tries=outbox.c.tries + 1)
             .returning(*outbox.c)
         )

@@ -124,7 +124,7 @@ async def test_a_code_speaks_the_chosen_language_too(told: Server) -> None:
     phone = await told.sign_in(**PHONE)
     await choose(told, phone, "pt-BR")
     await told.post("/sdk/auth/v2/signin/otp-login", {"email": "ada@example.com", "locale": "de"})
-    assert "código de login" in (await told.deliver())[-1].subject
+    assert any("código de login" in mail.subject for mail in await told.deliver())
 
 
 async def choose(server: Server, phone: Phone, language: str) -> None:

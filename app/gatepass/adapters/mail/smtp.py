@@ -12,7 +12,7 @@ import re
 import ssl
 from contextlib import suppress
 from dataclasses import dataclass, field
-from email.message import EmailMessage
+from email.message import Message
 from ipaddress import ip_address
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -177,7 +177,7 @@ class SmtpPostman:
             raise
         self._keep(smtp)
 
-    async def _hand_over(self, smtp: SMTP, message: EmailMessage, to: str) -> None:
+    async def _hand_over(self, smtp: SMTP, message: Message, to: str) -> None:
         await smtp.mail(self._sender.address)
         try:
             await smtp.rcpt(to)

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from gatepass.core import access_tokens, api_keys, limits, otp, qr, sessions
+from gatepass.core import access_tokens, limits, otp, qr, sessions
 from gatepass.core.access_tokens import Bearer
 from gatepass.core.addresses import Address
 from gatepass.core.api_keys import App
@@ -55,17 +55,13 @@ class Call:
 
     async def transact(self, work: Work[T]) -> T:
         """Run *work* for the app that the key names, in one transaction. Raises ApiKeyRefused, and as *work* does."""
-        return await self.runtime.transact(self._for_app(work), caller=self.caller)
+        app = await self.runtime.apps.named_by(self.key)
+        return await self.runtime.transact(lambda unit: work(unit, app), caller=self.caller)
 
     async def read(self, work: Work[T]) -> T:
         """The same for work that writes nothing."""
-        return await self.runtime.read(self._for_app(work), caller=self.caller)
-
-    def _for_app(self, work: Work[T]) -> Callable[[Unit], Awaitable[T]]:
-        async def whole(unit: Unit) -> T:
-            return await work(unit, await api_keys.authenticate_app(unit, self.key))
-
-        return whole
+        app = await self.runtime.apps.named_by(self.key)
+        return await self.runtime.read(lambda unit: work(unit, app), caller=self.caller)
 
     async def bearer(self, unit: Unit, app: App) -> Bearer:
         """The user and session behind the bearer token. Raises AccessTokenRefused, UserBanned."""
@@ -260,6 +256,16 @@ def _qr_id(presented: str) -> UUID:
     if (qr_id := find_id(presented)) is None:
         raise NotFound("qr code")
     return qr_id
+
+
+async def serve_code_request(request: Request) -> Response:
+    """E1 for the fast lane."""
+    return await ask_for_code(await _read_call(request))
+
+
+async def serve_code(request: Request) -> Response:
+    """E2 for the fast lane."""
+    return await verify_code(await _read_call(request))
 
 
 async def serve_refresh(request: Request) -> Response:
