@@ -312,6 +312,64 @@ def breaking(share: int) -> Any:
     return app
 
 
+@asynccontextmanager
+async def stopping() -> AsyncIterator[tuple[int, uvicorn.Server]]:
+    """A server in this process that will be told to stop, and must have stopped when the block ends; its port."""
+    config = uvicorn.Config(
+        echo,
+        port=0,
+        http=HttpProtocol,
+        log_config=None,
+        lifespan="off",
+        timeout_graceful_shutdown=5,
+        timeout_keep_alive=1,
+    )
+    server = uvicorn.Server(config)
+    task = asyncio.create_task(server._serve())
+    while not server.started:
+        await asyncio.sleep(0.01)
+    yield server.servers[0].sockets[0].getsockname()[1], server
+    async with asyncio.timeout(4):
+        await task
+
+
+async def until_closing(port: int) -> None:
+    """Until nobody listens there any more."""
+    async with asyncio.timeout(5):
+        while True:
+            try:
+                (await asyncio.open_connection("127.0.0.1", port))[1].close()
+            except OSError:
+                return
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("asked_before", [True, False], ids=["idle", "fresh"])
+async def test_a_server_that_stops_answers_what_is_on_its_way_and_takes_its_leave(asked_before: bool) -> None:
+    async with stopping() as (port, server):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        if asked_before:
+            writer.write(GET)
+            assert b"close" not in await reader.readuntil(b"\r\n\r\n0")
+        server.should_exit = True
+        await until_closing(port)
+        writer.write(GET)
+        answer = await reader.read()
+        assert answer.startswith(b"HTTP/1.1 200 OK")
+        assert b"connection: close" in answer
+        writer.close()
+
+
+async def test_a_server_that_stops_leaves_who_asks_nothing_more_after_the_idle_time() -> None:
+    async with stopping() as (port, server):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(GET)
+        await reader.readuntil(b"\r\n\r\n0")
+        server.should_exit = True
+        assert await until_closed(reader) > 0.5
+        writer.close()
+
+
 async def test_breaking_off_resets_the_connection_without_a_byte() -> None:
     async with serving(breaking(0), BreakableHttpProtocol) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)

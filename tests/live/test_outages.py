@@ -19,6 +19,8 @@ pytestmark = pytest.mark.live
 RESTARTS = 10
 BETWEEN = 1.0
 """Seconds of work between two restarts."""
+WORKING_LIMIT = 30.0
+"""Seconds in which a crowd whose server is well gets its next answer, however busy the machine."""
 OUTAGE = 60.0
 """Seconds that the database is away."""
 RETURN_LIMIT = 2.0
@@ -42,7 +44,7 @@ async def test_restarts_of_postgresql_under_load_lose_nothing(own_postgres: Clus
     returns = []
     async with at_work(own_postgres.create_database("restarted"), tmp_path) as (people, server):
         for _ in range(RESTARTS):
-            await good_answer_after(people, time.monotonic() + BETWEEN, BETWEEN + RETURN_LIMIT)
+            await good_answer_after(people, time.monotonic() + BETWEEN, WORKING_LIMIT)
             await asyncio.to_thread(own_postgres.stop, "immediate")
             await asyncio.to_thread(own_postgres.boot)
             returns.append(await good_answer_after(people, time.monotonic(), RETURN_LIMIT))
@@ -64,7 +66,7 @@ async def test_a_minute_without_postgresql_is_told_honestly_and_over_at_once(
     async with Relay(own_postgres.port) as relay:
         through_relay = direct.replace(f":{own_postgres.port}/", f":{relay.port}/")
         async with at_work(through_relay, tmp_path) as (people, server):
-            await good_answer_after(people, time.monotonic(), RETURN_LIMIT)
+            await good_answer_after(people, time.monotonic(), WORKING_LIMIT)
             began = time.monotonic()
             if how == "stopped":
                 await asyncio.to_thread(own_postgres.stop, "immediate")

@@ -69,7 +69,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._awaited: object = None
         self._chunk = self._arrived = self._delivered = 0
         self._refusal = 400, "Invalid HTTP request received."
-        self._lingers = False
+        self._lingers = self._leaves = False
         self._unread: TimerHandle | None = None
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
@@ -173,6 +173,8 @@ class HttpProtocol(HttpToolsProtocol):
         if len(self.pipeline) >= MOST_WAITING:
             self._refuse(429, "Too many requests wait on this connection.")
         super().on_headers_complete()
+        if self._leaves:
+            self.cycle.keep_alive = False
         self.headers = []  # for trailers, which are no headers (RFC 9110 section 6.5.1)
 
     def _head_size(self) -> int:
@@ -223,6 +225,20 @@ class HttpProtocol(HttpToolsProtocol):
         self.transport.write_eof()
         self._timer = self.loop.call_later(LINGER, self.transport.abort)
 
+    # Until told to stop.
+
+    def shutdown(self) -> None:
+        """Leave after the answer that is under way, or after one that is asked for before the idle time has passed: who
+        keeps idle connections for less, as a proxy should, never sends a request to a closed one.
+        """
+        self._leaves = True
+        if self.cycle is not None and not self.cycle.response_complete:
+            super().shutdown()
+        elif self.timeout_keep_alive_task is None:
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+
     def ends_at(self) -> float | None:
         """When (loop time) this connection will be closed if nothing more comes; None while a request is served."""
         waits = self._timer or self.timeout_keep_alive_task
@@ -246,7 +262,10 @@ def _make_room(connections: Iterable[Any], most: int) -> None:
 
 
 class BreakableHttpProtocol(HttpProtocol):
-    """The same for test mode: offers the extension that breaks a connection off."""
+    """The same for test mode: offers the extension that breaks a connection off, and leaves at once."""
+
+    def shutdown(self) -> None:
+        HttpToolsProtocol.shutdown(self)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         scope: Any = cycle.scope

@@ -7,8 +7,9 @@ import resource
 import signal
 import socket
 import sys
+import time
 from collections.abc import Awaitable, Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,10 +17,13 @@ import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from gatepass.adapters.http_protocol import BreakableHttpProtocol, HttpProtocol
+from gatepass.cli import backlog
 from gatepass.cli.output import Failure
 
 GRACE = 10
 """Seconds for requests under way when the server is told to stop."""
+AT_THE_DOOR = 1.0
+"""Seconds in which connections that were made but not taken yet must be taken, before the door is closed."""
 TEST_GRACE = 1
 """The same in test mode, where requests may hang on purpose."""
 DESCRIPTORS = 8192
@@ -69,8 +73,22 @@ def config(app: Any, *, workers: int = 1, factory: bool = False, test_mode: bool
     )
 
 
+class _Supervisor(Multiprocess):
+    """uvicorn's, which has its workers stop only when nobody waits at the door."""
+
+    def terminate_all(self) -> None:
+        for listening in self.sockets:
+            backlog.close_to_newcomers(listening)
+        ends = time.monotonic() + AT_THE_DOOR
+        while any(backlog.waiting(listening) for listening in self.sockets) and time.monotonic() < ends:
+            time.sleep(0.005)
+        for listening in self.sockets:
+            listening.close()  # else who comes now would wait for this process to end
+        super().terminate_all()
+
+
 class _Announcing(uvicorn.Server):
-    """Runs *ready* once the application has started."""
+    """Runs *ready* once the application has started, and stops when nobody waits at the door."""
 
     def __init__(self, served: uvicorn.Config, ready: Callable[[], Awaitable[None]] | None) -> None:
         super().__init__(served)
@@ -82,6 +100,15 @@ class _Announcing(uvicorn.Server):
         if self.started and self._ready is not None:
             self._announcing = asyncio.ensure_future(self._ready())
             self._announcing.add_done_callback(self._announced)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for listening in sockets or []:
+            backlog.close_to_newcomers(listening)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(AT_THE_DOOR):
+                while any(backlog.waiting(listening) for listening in sockets or []):  # noqa: ASYNC110 - the kernel tells
+                    await asyncio.sleep(0.005)
+        await super().shutdown(sockets)
 
     def _announced(self, task: asyncio.Future[None]) -> None:
         if not task.cancelled() and (failure := task.exception()) is not None:
@@ -96,7 +123,7 @@ def run(served: uvicorn.Config, bound: socket.socket, *, ready: Callable[[], Awa
     _ask_for_descriptors()
     with closing(bound):
         if served.workers > 1:
-            Multiprocess(served, [bound]).run()
+            _Supervisor(served, [bound]).run()
             return
         server = _Announcing(served, ready)
         try:
