@@ -9,3 +9,8 @@ from gatepass.cli import running
 def test_every_server_watches_the_clock_and_only_test_mode_breaks_off() -> None:
     assert running.config("gatepass.main:from_environment", workers=2, factory=True).http is HttpProtocol
     assert running.config("gatepass.main:from_environment", test_mode=True).http is BreakableHttpProtocol
+
+
+def test_the_workers_of_a_supervisor_run_our_server() -> None:
+    """Which hangs on a name in uvicorn's inside."""
+    assert running._Supervisor.init_processes.__globals__["Process"] is running._Worker

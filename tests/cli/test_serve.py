@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import sqlite3
+import subprocess
 from contextlib import closing
 from pathlib import Path
 
@@ -67,3 +68,33 @@ def test_a_taken_port_is_named(tmp_path: Path) -> None:
     assert answer.returncode == 1
     assert port in answer.stderr
     assert SECRET not in answer.stderr
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_port_that_another_server_took_meanwhile_is_no_reason_to_try_for_ever(tmp_path: Path, workers: str) -> None:
+    """Two servers started at one moment may both have the port, but only one may listen there."""
+    assert commands.run("migrate", "up", cwd=tmp_path, **GOOD).returncode == 0
+    with socket.socket() as rival:
+        rival.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        rival.bind(("127.0.0.1", 0))
+        port = str(rival.getsockname()[1])
+        with subprocess.Popen(
+            [commands.GATEPASS, "serve", "--port", port, "--workers", workers],
+            cwd=tmp_path,
+            env=commands.environment(GOOD),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        ) as server:
+            assert server.stdout is not None
+            assert port in server.stdout.readline().decode()
+            rival.listen()
+            try:
+                _, said = server.communicate(timeout=commands.PATIENCE)
+            finally:
+                server.terminate()
+    assert server.returncode == 1
+    assert said.decode().splitlines()[-2:] == [
+        "error: the server did not start",
+        "next: the log above says why",
+    ]
+    assert "cannot_listen" in said.decode()

@@ -7,18 +7,21 @@ import resource
 import signal
 import socket
 import sys
-import time
 from collections.abc import Awaitable, Callable
 from contextlib import closing, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
+import structlog
 import uvicorn
-from uvicorn.supervisors import Multiprocess
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.supervisors import multiprocess
 
 from gatepass.adapters.http_protocol import BreakableHttpProtocol, HttpProtocol
 from gatepass.cli import backlog
 from gatepass.cli.output import Failure
+
+log = structlog.get_logger("gatepass")
 
 GRACE = 10
 """Seconds for requests under way when the server is told to stop."""
@@ -31,7 +34,18 @@ DESCRIPTORS = 8192
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket bound to *host* and *port*; port 0 takes a free one. Raises Failure where that cannot be."""
+    """A socket that listens on *host* and *port*; port 0 takes a free one. Raises Failure where that cannot be."""
+    bound = bind(host, port)
+    try:
+        bound.listen(2048)
+    except OSError as error:
+        bound.close()
+        raise _taken(host, port, error) from None
+    return bound
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """The same, not listening yet. The first worker that is ready begins to; a proxy asks another server till then."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -42,14 +56,17 @@ def listen(host: str, port: int) -> socket.socket:
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind(address)
-        bound.listen(2048)
     except OSError as error:
         bound.close()
-        raise Failure(
-            f"port {port} on {host} cannot be used: {error.strerror}", "take another with --port, or stop who has it"
-        ) from None
+        raise _taken(host, port, error) from None
     bound.set_inheritable(True)
     return bound
+
+
+def _taken(host: str, port: int, error: OSError) -> Failure:
+    return Failure(
+        f"port {port} on {host} cannot be used: {error.strerror}", "take another with --port, or stop who has it"
+    )
 
 
 def config(app: Any, *, workers: int = 1, factory: bool = False, test_mode: bool = False) -> uvicorn.Config:
@@ -73,22 +90,58 @@ def config(app: Any, *, workers: int = 1, factory: bool = False, test_mode: bool
     )
 
 
-class _Supervisor(Multiprocess):
-    """uvicorn's, which has its workers stop only when nobody waits at the door."""
+class _Server(uvicorn.Server):
+    """uvicorn's, which ends in good order where it may not listen, and stops only when nobody waits at the door."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        try:
+            await super().startup(sockets)
+            if not all(bound.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) for bound in sockets or []):
+                raise OSError("somebody else listens there")  # of which uvloop says nothing
+        except OSError as error:
+            log.error("cannot_listen", why="the port is taken", told=str(error))
+            await self.lifespan.shutdown()
+            sys.exit(STARTUP_FAILURE)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for listening in sockets or []:
+            backlog.close_to_newcomers(listening)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(AT_THE_DOOR):
+                while any(backlog.waiting(listening) for listening in sockets or []):  # noqa: ASYNC110 - the kernel tells
+                    await asyncio.sleep(0.005)
+        await super().shutdown(sockets)
+
+
+class _Worker(multiprocess.Process):
+    """One process of several, running our server."""
+
+    @property
+    def server(self) -> uvicorn.Server:
+        if self._server is None:
+            self._server = _Server(self.config)
+        return self._server
+
+
+multiprocess.Process = _Worker  # type: ignore[misc] # the supervisor makes its workers by this name alone
+
+
+class _Supervisor(multiprocess.Multiprocess):
+    """uvicorn's, which lets go of the socket before its workers do, and says when none of them could start."""
+
+    @property
+    def has_failed(self) -> bool:
+        return any(worker.exitcode == STARTUP_FAILURE for worker in self.processes)
 
     def terminate_all(self) -> None:
         for listening in self.sockets:
             backlog.close_to_newcomers(listening)
-        ends = time.monotonic() + AT_THE_DOOR
-        while any(backlog.waiting(listening) for listening in self.sockets) and time.monotonic() < ends:
-            time.sleep(0.005)
-        for listening in self.sockets:
             listening.close()  # else who comes now would wait for this process to end
         super().terminate_all()
 
 
-class _Announcing(uvicorn.Server):
-    """Runs *ready* once the application has started, and stops when nobody waits at the door."""
+class _Announcing(_Server):
+    """Runs *ready* once the application has started."""
 
     def __init__(self, served: uvicorn.Config, ready: Callable[[], Awaitable[None]] | None) -> None:
         super().__init__(served)
@@ -100,15 +153,6 @@ class _Announcing(uvicorn.Server):
         if self.started and self._ready is not None:
             self._announcing = asyncio.ensure_future(self._ready())
             self._announcing.add_done_callback(self._announced)
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        for listening in sockets or []:
-            backlog.close_to_newcomers(listening)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(AT_THE_DOOR):
-                while any(backlog.waiting(listening) for listening in sockets or []):  # noqa: ASYNC110 - the kernel tells
-                    await asyncio.sleep(0.005)
-        await super().shutdown(sockets)
 
     def _announced(self, task: asyncio.Future[None]) -> None:
         if not task.cancelled() and (failure := task.exception()) is not None:
@@ -123,7 +167,10 @@ def run(served: uvicorn.Config, bound: socket.socket, *, ready: Callable[[], Awa
     _ask_for_descriptors()
     with closing(bound):
         if served.workers > 1:
-            _Supervisor(served, [bound]).run()
+            supervisor = _Supervisor(served, [bound])
+            supervisor.run()
+            if supervisor.has_failed:
+                raise Failure("the server did not start", "the log above says why")
             return
         server = _Announcing(served, ready)
         try:

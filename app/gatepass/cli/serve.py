@@ -37,7 +37,7 @@ def serve(
         note(f"warning: {variable} is no setting of Gatepass and does nothing")
     logs.configure(settings.log_format)
     asyncio.run(_check_schema(settings))
-    bound = running.listen(host, port)
+    bound = running.bind(host, port)
     print(f"Gatepass serves on http://{host}:{bound.getsockname()[1]} for {settings.public_url}", flush=True)
     running.run(running.config("gatepass.main:from_environment", workers=workers, factory=True), bound)
 
