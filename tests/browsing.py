@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _AXE = Path(__file__).parent / "browser" / "axe" / "axe.min.js"
 _RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+_STICKS_OUT = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
 PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 800}
 
 
@@ -78,13 +79,11 @@ class Browser:
 
     def _judged(self, page: Page) -> list[str]:
         page.evaluate(f"() => {{ if (!window.axe) {{ {_AXE.read_text()} }} }}")
-        found = page.evaluate(
+        return page.evaluate(
             "rules => axe.run(document, {runOnly: rules, resultTypes: ['violations']})"
             ".then(result => result.violations.map(one => one.id + ': ' + one.nodes.map(node => node.html).join(' | ')))",
             _RULES,
         )
-        wide = page.evaluate("() => document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        return [*found, *([f"sticks out by {wide} px"] if wide > 0 else [])]
 
     def picture(
         self, name: str, page: Page | None = None, *, size: dict[str, int] = DESKTOP, dark: bool = False

@@ -177,6 +177,8 @@ class Runtime:
             return await self.database.run(attempt, writes=writes)
         finally:
             if unit is not None:
+                if unit.used_key is not None:
+                    self.tally.keys.note(unit.used_key, caller, unit.now)
                 if unit.changes_keys:
                     self._forget_names()
                 if unit.nudges_outbox:

@@ -83,3 +83,51 @@ def test_without_scripts_everything_is_there_too(console: Browser) -> None:
     page.get_by_role("button", name="Sign out").click()
     page.get_by_role("heading", name="Sign in").wait_for()
     plain.close()
+
+
+def test_an_invited_operator_chooses_a_password_and_a_removed_one_is_out_at_once(console: Browser) -> None:
+    page = console.page
+    page.get_by_role("link", name="Operators").click()
+    console.look()
+    page.get_by_label("Name").fill("Bob")
+    page.get_by_role("button", name="Make a one-time link").click()
+    page.get_by_role("heading", name="A one-time link for bob").wait_for()
+    console.look()
+    link = page.locator(".copyable code").inner_text()
+    assert console.context.browser is not None
+    theirs = console.context.browser.new_context()
+    bob = theirs.new_page()
+    bob.goto(link)
+    bob.get_by_role("heading", name="Welcome, bob").wait_for()
+    console.look(bob)
+    bob.get_by_label("Password", exact=True).fill("bob's own long phrase")
+    bob.get_by_label("The same again").fill("bob's own long phrase")
+    bob.keyboard.press("Enter")
+    bob.get_by_role("heading", name="Home").wait_for()
+
+    page.get_by_role("link", name="Done").click()
+    page.get_by_role("link", name="Remove bob").click()
+    console.look()
+    page.get_by_role("button", name="Shut bob out").click()
+    page.get_by_text("bob is shut out").wait_for()
+    bob.reload()
+    bob.get_by_role("heading", name="Sign in").wait_for()
+    theirs.close()
+
+
+def test_ones_own_access_is_in_ones_own_hands(console: Browser) -> None:
+    page = console.page
+    page.get_by_role("link", name="ada").click()
+    page.get_by_text("this one").wait_for()
+    console.look()
+    page.get_by_label("Password now").fill("not the password")
+    page.get_by_label("New password").fill("another long phrase")
+    page.get_by_label("The same again").fill("another long phrase")
+    with console.expecting(422):
+        page.get_by_role("button", name="Change it").click()
+        page.get_by_role("alert").get_by_text("not your password").wait_for()
+    page.get_by_label("Password now").fill(WORDS)
+    page.get_by_label("New password").fill("another long phrase")
+    page.get_by_label("The same again").fill("another long phrase")
+    page.get_by_role("button", name="Change it").click()
+    page.get_by_text("The password is changed").wait_for()

@@ -16,17 +16,44 @@ from uuid import UUID
 import structlog
 
 from gatepass.adapters.mail import Transact
-from gatepass.core import daily_counts
+from gatepass.core import daily_counts, key_uses
 from gatepass.core.errors import Unavailable
 from gatepass.core.facts import Fact
 from gatepass.core.schema import DAY
+from gatepass.core.unit import Caller
 
 log = structlog.get_logger("gatepass")
 
 FLUSH_EVERY = 5.0
 """Seconds between two writes of what was counted."""
+MOST_USES = 5_000
+"""Different uses of keys that are remembered between two writes: callers may call themselves anything."""
 GRACE = 5.0
 """Seconds that the last write may take when the process is told to stop."""
+
+
+class KeyUses:
+    """When API keys were used, and by what: one addition to a dictionary, written with the counts."""
+
+    def __init__(self) -> None:
+        self._unwritten: dict[key_uses.Use, int] = {}
+
+    def note(self, used: tuple[UUID, UUID], caller: Caller, now: int) -> None:
+        """*caller* used that team's key at *now* (epoch ms)."""
+        use = (*used, key_uses.agent_of(caller))
+        if use in self._unwritten or len(self._unwritten) < MOST_USES:
+            self._unwritten[use] = now
+
+    async def write(self, transact: Transact) -> None:
+        """Add to the database what is not written yet. Raises Unavailable, and keeps it then."""
+        if not self._unwritten:
+            return
+        taken, self._unwritten = self._unwritten, {}
+        try:
+            await transact(lambda unit: key_uses.add(unit, taken))
+        except BaseException:
+            self._unwritten = taken | self._unwritten
+            raise
 
 
 class Tally:
@@ -35,6 +62,7 @@ class Tally:
     def __init__(self) -> None:
         self._unwritten: defaultdict[tuple[int, UUID, Fact], int] = defaultdict(int)
         self._written: Counter[Fact] = Counter()
+        self.keys = KeyUses()
 
     def count(self, fact: Fact, team_id: UUID, now: int) -> None:
         """*fact* happened to that team at *now* (epoch ms), for good."""
@@ -88,6 +116,7 @@ class Tally:
     async def _try_to_write(self, transact: Transact) -> None:
         try:
             await self.write(transact)
+            await self.keys.write(transact)
         except Unavailable as error:
             log.warning("counts_not_written", why=str(error))
         except Exception as error:

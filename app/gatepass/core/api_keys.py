@@ -193,6 +193,7 @@ async def _authenticate(unit: Unit, presented: str | None, kind: Kind) -> tuple[
     ).one_or_none()
     if row is None or row.revoked_at is not None or row.team__removed_at is not None:
         raise ApiKeyUnknown("unknown" if row is None else "revoked")
+    unit.used_key = row.team_id, row.id
     return _of(row._mapping), teams.of({name: row._mapping[f"team__{name}"] for name in Team.__slots__})
 
 

@@ -31,7 +31,6 @@ from sqlalchemy import (
     and_,
     delete,
     exists,
-    func,
     insert,
     or_,
     select,
@@ -381,13 +380,20 @@ async def authenticate(unit: Unit, value: str | None) -> tuple[Operator, Browser
     return (of(row._mapping), session) if row is not None else None
 
 
-async def change_password(unit: Unit, session: BrowserSession, hashed: str) -> int:
-    """Give the operator of *session* a new password and sign out every other browser; how many there were."""
-    assert session.operator_id is not None
-    await _set_password(unit, session.operator_id, hashed)
-    return await browser_sessions.close_all(unit, session.operator_id, but=session.id)
+async def change_password(unit: Unit, session: BrowserSession, attempt: Attempt, hashed: str) -> int:
+    """Give the operator of *attempt*, whose password was right, a new one; sign out every browser but that of *session*.
 
-
-async def count(unit: Unit) -> int:
-    """How many operators there are."""
-    return await unit.db.scalar(select(func.count()).select_from(operators)) or 0
+    How many those were. Raises PasswordWrong for a password that was changed meanwhile.
+    """
+    if attempt.operator_id is None or attempt.operator_id != session.operator_id:
+        raise PasswordWrong("another operator's")
+    still = await unit.db.scalar(
+        select(operators.c.id)
+        .where(operators.c.id == attempt.operator_id, operators.c.password == attempt.password)
+        .with_for_update()
+    )
+    if still is None:
+        raise PasswordWrong("changed meanwhile")
+    await limits.refund(unit, *await _budgets(unit, attempt.name))
+    await _set_password(unit, attempt.operator_id, hashed)
+    return await browser_sessions.close_all(unit, attempt.operator_id, but=session.id)

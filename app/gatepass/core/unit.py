@@ -90,6 +90,9 @@ class Unit:
     facts: list[tuple[Fact, UUID]] = field(default_factory=list)
     """What happened to which team; counted once it is committed."""
 
+    used_key: tuple[UUID, UUID] | None = None
+    """The team and the API key that opened the door, to be noted as used."""
+
     def count(self, fact: Fact, team_id: UUID) -> None:
         """Have *fact* counted, if this transaction is committed."""
         self.facts.append((fact, team_id))

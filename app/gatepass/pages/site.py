@@ -21,6 +21,7 @@ from markupsafe import Markup
 from starlette.datastructures import Headers
 
 from gatepass.core.errors import Refusal
+from gatepass.core.explain import span
 from gatepass.core.mint import Mint
 from gatepass.core.server_secret import SealBroken, ServerSecret
 from gatepass.pages import forms, words
@@ -63,7 +64,7 @@ class Site:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self.environment.filters |= {"when": words.when, "ago": words.ago, "many": words.many}
+        self.environment.filters |= {"when": words.when, "ago": words.ago, "many": words.many, "span": span}
         self.environment.globals |= {"asset": address_of, "icon": icon, "htmx_config": _HTMX}
 
     # Who is there.

@@ -6,11 +6,11 @@ door asks for an operator first (`access.py`).
 
 from fastapi import APIRouter
 
-from gatepass.surfaces.console import home, signing_in
+from gatepass.surfaces.console import home, keys, operators, own_access, sessions, signing_in, teams, users
 from gatepass.surfaces.console.refusals import spell
 
 router = APIRouter(include_in_schema=False)
-for _room in (signing_in, home):
+for _room in (signing_in, home, teams, keys, users, sessions, operators, own_access):
     router.include_router(_room.router)
 
 __all__ = ["router", "spell"]

@@ -17,10 +17,19 @@ class Room:
     test_mode_only: bool = False
 
 
-ROOMS: tuple[Room, ...] = (Room("", "Home", "home"),)
+ROOMS: tuple[Room, ...] = (
+    Room("", "Home", "home"),
+    Room("/teams", "Teams", "team"),
+    Room("/operators", "Operators", "lock"),
+)
 """The console's own."""
 
-TEAM_ROOMS: tuple[Room, ...] = ()
+TEAM_ROOMS: tuple[Room, ...] = (
+    Room("", "Overview", "chart"),
+    Room("/users", "Users", "user"),
+    Room("/keys", "Keys", "key"),
+    Room("/settings", "Settings", "settings"),
+)
 """Every team's."""
 
 site = Site("gatepass.surfaces.console", "console")

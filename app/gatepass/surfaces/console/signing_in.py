@@ -95,9 +95,7 @@ async def sign_out(request: Request, runtime: InRuntime) -> Response:
 async def link_page(token: str, request: Request, runtime: InRuntime) -> Response:
     """What a one-time link is for. Looking spends nothing: mail programs and chats look, too."""
     link = await runtime.read(lambda unit: operators.look_at_link(unit, token))
-    return site.render(
-        request, "link.html", token=token, invited=link.operator, expires_at=link.expires_at, name="", problem=None
-    )
+    return site.render(request, "link.html", invited=link.operator, expires_at=link.expires_at, name="", problem=None)
 
 
 @router.post("/link/{token}")
@@ -121,7 +119,6 @@ async def use_link(token: str, request: Request, runtime: InRuntime) -> Response
             request,
             "link.html",
             status,
-            token=token,
             invited=link.operator,
             expires_at=link.expires_at,
             name=name,

@@ -55,13 +55,19 @@ class Call:
 
     async def transact(self, work: Work[T]) -> T:
         """Run *work* for the app that the key names, in one transaction. Raises ApiKeyRefused, and as *work* does."""
-        app = await self.runtime.apps.named_by(self.key)
+        app = await self._app()
         return await self.runtime.transact(lambda unit: work(unit, app), caller=self.caller)
 
     async def read(self, work: Work[T]) -> T:
         """The same for work that writes nothing."""
-        app = await self.runtime.apps.named_by(self.key)
+        app = await self._app()
         return await self.runtime.read(lambda unit: work(unit, app), caller=self.caller)
+
+    async def _app(self) -> App:
+        app = await self.runtime.apps.named_by(self.key)
+        if app.key_id is not None:
+            self.runtime.tally.keys.note((app.team.id, app.key_id), self.caller, self.runtime.clock.now())
+        return app
 
     async def bearer(self, unit: Unit, app: App) -> Bearer:
         """The user and session behind the bearer token. Raises AccessTokenRefused, UserBanned."""

@@ -136,6 +136,7 @@ class Call:
     async def team_named(self) -> TeamCredential:
         """The team that the key opens, at most a second old. Raises ApiKeyUnknown, AppKeyRefused."""
         key, team = await self.runtime.team_keys.named_by(self.key)
+        self.runtime.tally.keys.note((team.id, key.id), self.caller, self.runtime.clock.now())
         if self.caller.sdk and team.refuse_app_keys:
             # A secret key that arrives with a mobile SDK's version header was shipped inside an app.
             await self._count(team.id, key.id)
