@@ -20,7 +20,7 @@ OPERATORS = {"AdminToken", "ManagementKey"}
 PERSONAL = {"AccessToken", "UserToken", "UserAccessToken"}
 NO_OBJECTS = {
     "offset", "limit", "timeout", "since", "days", "from", "to", "before", "event", "search", "banned", "deleted",
-    "issuer_path", *SAMPLES,
+    *SAMPLES,
 }  # fmt: skip
 """What a caller fills in that names nothing of anybody's. A new name has to stand here or in `parties.py`."""
 

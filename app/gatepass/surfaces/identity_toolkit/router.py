@@ -10,12 +10,21 @@ from pydantic import BaseModel
 from gatepass import grants
 from gatepass.core import access_tokens
 from gatepass.core.access_tokens import Bearer
+from gatepass.core.errors import (
+    AccessTokenRefused,
+    ProofRefused,
+    RefreshRefused,
+    Refusal,
+    TooManyRequests,
+    Unavailable,
+    UserBanned,
+)
 from gatepass.core.signing_keys import Ring
 from gatepass.core.unit import Unit
-from gatepass.grants import GrantTypeUnsupported
+from gatepass.grants import FormRefused, GrantTypeUnsupported, TenantDiffers
 from gatepass.surfaces.identity_toolkit import wire
-from gatepass.surfaces.identity_toolkit.refusals import Missing
-from gatepass.wiring import read_body, runtime_of
+from gatepass.surfaces.identity_toolkit.refusals import Missing, spelling
+from gatepass.wiring import Fault, PayloadTooLarge, read_body, runtime_of
 
 router = APIRouter(tags=["Firebase-compatible"])
 
@@ -26,12 +35,21 @@ _SIGN_IN = "/v1/accounts:signInWithCustomToken"
 _LOOKUP = "/v1/accounts:lookup"
 
 
-def _body(model: type[BaseModel], media_type: str = wire.JSON) -> dict[str, Any]:
+def _documented(model: type[BaseModel], *refusals: type[Refusal], media_type: str = wire.JSON) -> dict[str, Any]:
+    """Arguments for a route: its body, and what it refuses besides what every route does."""
     schema = {"$ref": f"#/components/schemas/{model.__name__}"}
-    return {"security": [], "requestBody": {"required": True, "content": {media_type: {"schema": schema}}}}
+    extra = {"security": [], "requestBody": {"required": True, "content": {media_type: {"schema": schema}}}}
+    words: dict[int, set[str]] = {}
+    for refusal in (FormRefused, PayloadTooLarge, Fault, Unavailable, *refusals):
+        status, message, _ = spelling(refusal)
+        words.setdefault(status, set()).add(f"`{message}`")
+    responses: dict[int | str, dict[str, Any]] = {
+        status: {"description": ", ".join(sorted(said)), "model": wire.GoogleRefusal} for status, said in words.items()
+    }
+    return {"openapi_extra": extra, "responses": responses}
 
 
-@router.post(_HOST + _SIGN_IN, openapi_extra=_body(wire.SignInWithCustomToken))
+@router.post(_HOST + _SIGN_IN, **_documented(wire.SignInWithCustomToken, ProofRefused, TenantDiffers, TooManyRequests))
 @router.post(_SIGN_IN, include_in_schema=False)
 async def sign_in_with_custom_token(request: Request) -> Response:
     """Trade a sign-in token for a session. The `key` in the query is ignored."""
@@ -46,7 +64,7 @@ async def sign_in_with_custom_token(request: Request) -> Response:
     )
 
 
-@router.post(_HOST + _LOOKUP, openapi_extra=_body(wire.Lookup))
+@router.post(_HOST + _LOOKUP, **_documented(wire.Lookup, AccessTokenRefused))
 @router.post(_LOOKUP, include_in_schema=False)
 async def lookup(request: Request) -> Response:
     """The account behind an ID token."""
@@ -60,7 +78,12 @@ async def lookup(request: Request) -> Response:
     return wire.account(await runtime.read(work, caller=runtime.caller(request)))
 
 
-@router.post(SECURE_TOKEN, openapi_extra=_body(wire.RefreshGrant, grants.FORM))
+@router.post(
+    SECURE_TOKEN,
+    **_documented(
+        wire.RefreshGrant, RefreshRefused, UserBanned, GrantTypeUnsupported, TooManyRequests, media_type=grants.FORM
+    ),
+)
 async def refresh(request: Request) -> Response:
     """Spend a refresh token. A bare `/v1/token` with a `key` in its query is the same."""
     fields = wire.read_refresh(request.headers.get("content-type", ""), await read_body(request, grants.FORM_LIMIT))

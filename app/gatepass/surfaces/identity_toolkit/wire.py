@@ -40,6 +40,32 @@ class RefreshGrant(BaseModel):
     refresh_token: str
 
 
+# A refusal, as the OpenAPI document shows it.
+
+
+class GoogleReason(BaseModel):
+    """Google's second telling of the message."""
+
+    message: str
+    domain: str
+    reason: str
+
+
+class GoogleError(BaseModel):
+    """What clients go by is the message."""
+
+    code: int
+    message: str
+    status: str
+    errors: list[GoogleReason]
+
+
+class GoogleRefusal(BaseModel):
+    """A refusal in Google's form."""
+
+    error: GoogleError
+
+
 SCHEMAS: tuple[type[BaseModel], ...] = (SignInWithCustomToken, Lookup, RefreshGrant)
 
 

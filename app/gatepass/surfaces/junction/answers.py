@@ -119,6 +119,21 @@ class TokenAnswer(BaseModel):
     user_id: str
 
 
+class TokenEnded(BaseModel):
+    """What became of a sign-in or a session, for the SDK (section 6.5, F1 to F3)."""
+
+    error_type: Literal["invalid_token", "reauthentication_required"]
+    message: str
+
+
+class TokenRefused(BaseModel):
+    """RFC 6749 section 5.2, and `detail` for the SDK: an object where something ended, else text."""
+
+    error: str | None = Field(None, examples=["invalid_grant"])
+    error_description: str | None = None
+    detail: TokenEnded | str
+
+
 class TeamAccessToken(BaseModel):
     """A6: stands in for a team's key; `expires_in` seconds."""
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from gatepass import grants
 from gatepass.core import errors
 from gatepass.core.errors import Refusal
-from gatepass.surfaces.junction import wire
+from gatepass.surfaces.junction import answers, wire
 from gatepass.surfaces.junction.refusals import ManagementKeyRefused, spelling
 from gatepass.wiring import Fault, PayloadTooLarge
 
@@ -94,5 +94,7 @@ def documented_form(answer: type[BaseModel], **fields: bool) -> dict[str, Any]:
         500: {"description": "A fault of ours; nothing was decided."},
         503: {"description": "Nothing was decided, try again."},
     }
+    for status in responses.keys() - {200}:
+        responses[status]["model"] = answers.TokenRefused
     extra = {"requestBody": {"required": True, "content": {grants.FORM: {"schema": schema}}}}
     return {"response_class": Response, "responses": responses, "openapi_extra": extra}

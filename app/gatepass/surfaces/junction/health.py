@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request, Response
 
 from gatepass.core import limits
+from gatepass.core.errors import TooManyRequests
 from gatepass.core.limits import Budget, Rate
 from gatepass.core.schema import HOUR
 from gatepass.core.unit import Unit
@@ -41,7 +42,10 @@ async def list_providers(call: InCall, user_id: str) -> Response:
     return wire.respond(200, answers.Providers())
 
 
-@router.post("/user/refresh/{user_id}", **documented(answers.NotRefreshed, own=True, query=wire.Refresh, status=400))
+@router.post(
+    "/user/refresh/{user_id}",
+    **documented(answers.NotRefreshed, TooManyRequests, own=True, query=wire.Refresh, status=400),
+)
 async def refresh_user(call: InCall, user_id: str) -> Response:
     """Fetch a user's data from its providers, which has none (J11). Eight times an hour."""
 

@@ -20,7 +20,7 @@ from gatepass.core import dpop
 from gatepass.core.errors import NotFound, Unavailable
 from gatepass.core.revocations import TYPE
 from gatepass.core.signing_keys import Ring
-from gatepass.surfaces.oauth.wire import documented
+from gatepass.surfaces.oauth.wire import documented_bytes
 from gatepass.wiring import runtime_of
 
 router = APIRouter()
@@ -32,6 +32,8 @@ JWKS_AGE = 300
 """Seconds a verifier may keep the keys: half of the time that a new key is published before it signs."""
 REVOCATIONS_AGE = 5
 METADATA_AGE = 3600
+_JSON = "application/json"
+_SIGNED = f"application/{TYPE}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ class Document:
     body: bytes
     etag: str
     max_age: int
-    media_type: str = "application/json"
+    media_type: str = _JSON
 
     @classmethod
     def of(cls, members: dict[str, Any], max_age: int) -> Document:
@@ -84,13 +86,13 @@ def metadata(issuer: str) -> dict[str, Any]:
     }
 
 
-@router.get(METADATA, **documented(None))
+@router.get(METADATA, **documented_bytes(_JSON))
 @router.get(METADATA + "/{issuer_path:path}", include_in_schema=False)
-async def read_metadata(request: Request, issuer_path: str = "") -> Response:
+async def read_metadata(request: Request) -> Response:
     """What this authorization server can do and where (RFC 8414). An issuer with a path has it behind the well-known
     part too (section 3.1).
     """
-    issuer = runtime_of(request).policy.issuer
+    issuer, issuer_path = runtime_of(request).policy.issuer, request.path_params.get("issuer_path", "")
     if issuer_path and issuer_path != urlsplit(issuer).path.strip("/"):
         raise NotFound("metadata of another issuer")
     return serve(request, _metadata_of(issuer))
@@ -101,7 +103,7 @@ def _metadata_of(issuer: str) -> Document:
     return Document.of(metadata(issuer), METADATA_AGE)
 
 
-@router.get(JWKS, **documented(None, Unavailable))
+@router.get(JWKS, **documented_bytes(_JSON, Unavailable))
 async def read_jwks(request: Request) -> Response:
     """The public keys that access tokens are signed with (RFC 7517), those that will sign and those that have included."""
     keyring = runtime_of(request).keyring
@@ -122,7 +124,7 @@ def _jwks_of(keys: tuple[_Jwk, ...]) -> Document:
     return Document.of({"keys": [key.members for key in keys]}, JWKS_AGE)
 
 
-@router.get(REVOCATIONS, **documented(None, Unavailable))
+@router.get(REVOCATIONS, **documented_bytes(_SIGNED, Unavailable))
 async def read_revocations(request: Request) -> Response:
     """Sessions, users and teams that died while their access tokens may still live, as a signed JWT.
 
@@ -130,5 +132,5 @@ async def read_revocations(request: Request) -> Response:
     `since` (of tokens with `iat` before it the list knows nothing), and `iss`, `iat`, `exp` of the list itself.
     """
     signed = await runtime_of(request).revocations.current()
-    document = Document(signed.token.encode(), signed.etag, REVOCATIONS_AGE, f"application/{TYPE}")
+    document = Document(signed.token.encode(), signed.etag, REVOCATIONS_AGE, _SIGNED)
     return serve(request, document)

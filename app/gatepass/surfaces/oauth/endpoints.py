@@ -154,7 +154,9 @@ async def _worth(runtime: Runtime, presented: str, team: Team) -> dict[str, Any]
 
 @router.get(
     "/userinfo",
-    **documented(wire.OwnUser, AccessTokenRefused, DpopRefused, Unavailable, security="UserAccessToken"),
+    **documented(
+        wire.OwnUser, AccessTokenRefused, DpopRefused, Unavailable, security="UserAccessToken", at_resource=True
+    ),
 )
 async def userinfo(request: Request) -> Response:
     """The user behind an access token of its own. A bound one comes with the scheme `DPoP` and a proof (RFC 9449, 7)."""

@@ -14,7 +14,7 @@ from gatepass.core.schema import SECOND
 from gatepass.core.sessions import Session
 from gatepass.core.users import User
 from gatepass.grants import ACCESS_TOKEN_TYPE, FORM, Tokens
-from gatepass.surfaces.oauth.refusals import NO_STORE, spelling
+from gatepass.surfaces.oauth.refusals import AT_RESOURCE, NO_STORE, spelling
 from gatepass.wiring import Fault, PayloadTooLarge
 
 SECURITY_SCHEMES = {
@@ -156,9 +156,15 @@ def refresh_token(session: Session, issuer: str) -> dict[str, Any]:
 
 
 def documented(
-    answer: type[BaseModel] | None, *refusals: type[Refusal], form: type[BaseModel] | None = None, security: str = ""
+    answer: type[BaseModel] | None,
+    *refusals: type[Refusal],
+    form: type[BaseModel] | None = None,
+    security: str = "",
+    at_resource: bool = False,
 ) -> dict[str, Any]:
-    """Arguments for a route: its form, its answer, its credential, and what it refuses besides what every route does."""
+    """Arguments for a route: its form, its answer, its credential, and what it refuses besides what every route does,
+    spelled as an authorization server's or as a resource's.
+    """
     extra: dict[str, Any] = {"security": [{security: []}] if security else []}
     if form is not None:
         refusals = (PayloadTooLarge, *refusals)
@@ -166,7 +172,7 @@ def documented(
         extra["requestBody"] = {"required": True, "content": {FORM: {"schema": schema}}}
     by_status: dict[int, set[str]] = {}
     for refusal in (*refusals, Fault):
-        status, error, _ = spelling(refusal)
+        status, error, _ = spelling(refusal, AT_RESOURCE) if at_resource else spelling(refusal)
         by_status.setdefault(status, set()).add(f"`{error}`")
     schema = {"$ref": "#/components/schemas/OAuthError"}
     responses: dict[int | str, dict[str, Any]] = {200: {"description": (answer.__doc__ if answer else None) or "Done."}}
@@ -176,3 +182,11 @@ def documented(
         content = {"application/json": {"schema": schema}}
         responses[status] = {"description": ", ".join(sorted(words)), "content": content}
     return {"responses": responses, "openapi_extra": extra}
+
+
+def documented_bytes(media_type: str, *refusals: type[Refusal]) -> dict[str, Any]:
+    """Arguments for a route that serves ready bytes to whoever does not have them yet, with no credential."""
+    told = documented(None, *refusals)
+    told["responses"][200]["content"] = {media_type: {"schema": {}}}
+    told["responses"][304] = {"description": "The caller has it (`If-None-Match`)."}
+    return {**told, "response_class": Response}
