@@ -24,6 +24,7 @@ from gatepass.adapters.mail import Postman
 from gatepass.adapters.mail.mime import Sender
 from gatepass.adapters.mail.smtp import SmtpPostman, SmtpServer
 from gatepass.adapters.mail.to_inbox import InboxPostman
+from gatepass.adapters.tracing import Tracing, exporter, tracing_is_installed
 from gatepass.adapters.worker import Worker
 from gatepass.adapters.worlds import Worlds, WorldWorker
 from gatepass.core import signing_keys
@@ -103,7 +104,11 @@ def create_app(
             if worlds:
                 await _begin_test_mode(runtime)
             if worker:
-                async with runtime.tally.writing(runtime.transact), _worker(runtime, postman, worlds).running():
+                async with (
+                    runtime.metrics.writing(),
+                    runtime.tally.writing(runtime.transact),
+                    _worker(runtime, postman, worlds).running(),
+                ):
                     yield
             else:
                 yield
@@ -182,13 +187,15 @@ def _postman(settings: Settings, runtime: Runtime, worlds: Worlds | None) -> Pos
 async def _spell(request: Request, error: Exception) -> Response:
     """Any error as the refusal it means, in the words of the surface that the path belongs to."""
     refusal = _refusal(request, error)
+    runtime: Runtime = request.app.state.runtime
+    runtime.metrics.refused(type(refusal))
     if not isinstance(refusal, NotFound | MethodNotAllowed):
         log.info(
             "refused",
             refusal=type(refusal).__name__,
             why=str(refusal),
             method=request.method,
-            route=getattr(request.scope.get("route"), "path", None),
+            route=logs.route_of(request.scope),
         )
     return _in_words_of(f"{request.scope['path']}/", refusal)
 
@@ -286,7 +293,10 @@ def from_environment() -> ASGIApp:
     if reasons := unfit(settings):
         raise ValueError("; ".join(reasons))
     logs.configure(settings.log_format)
-    app = logs.AccessLog(create_app(settings))
+    server = create_app(settings)
+    app = logs.AccessLog(
+        Tracing(server, exporter()) if settings.tracing else server, answered=server.state.runtime.metrics.answered
+    )
     gc.collect()
     gc.freeze()  # what was imported lives as long as the process: no collection need look at it again
     return app
@@ -299,6 +309,10 @@ def unfit(settings: Settings) -> list[str]:
         reasons.append("GATEPASS_SMTP_URL is missing: no code could reach anyone (gatepass dev needs none)")
     else:
         reasons += _unfit_for_mail(settings.smtp_url.get_secret_value(), settings.mail_from)
+    if settings.metrics_dir is not None and not settings.metrics_dir.is_dir():
+        reasons.append("GATEPASS_METRICS_DIR is no directory")
+    if settings.tracing and not tracing_is_installed():
+        reasons.append("GATEPASS_TRACING is on, and its packages are missing: pip install 'gatepass[otel]'")
     if settings.test_mode:
         reasons.append("GATEPASS_TEST_MODE is on: it is for gatepass dev only")
     return reasons

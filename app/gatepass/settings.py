@@ -60,6 +60,14 @@ class Settings(BaseSettings):
     trusted_proxies: Listed = Field((), description="Addresses or networks whose X-Forwarded-For counts; default none.")
     admin_token: SecretStr | None = Field(None, description="Bearer of the admin API; unset: the admin API is off.")
     log_format: Literal["json", "console"] = Field("json", description="json or console.")
+    metrics_dir: Path | None = Field(
+        None,
+        description="An empty directory in which several processes of one host add up what /metrics tells; "
+        "gatepass serve --workers makes one by itself.",
+    )
+    tracing: bool = Field(
+        False, description="Send traces by OTLP (pip install 'gatepass[otel]'); the standard OTEL_ variables say where."
+    )
     test_mode: bool = Field(False, description="The test control plane; never on a public address.")
     expose_user_code: bool = Field(False, description="Development keys see the code in the answer (userCode).")
     review_accounts: Listed = Field((), description="addr:code:YYYY-MM-DD, comma-separated.", repr=False)

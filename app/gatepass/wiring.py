@@ -9,6 +9,7 @@ adapters/database.py.
 from __future__ import annotations
 
 import asyncio
+import hmac
 from collections.abc import Awaitable, Callable, Mapping
 from ipaddress import ip_address
 from typing import Annotated, TypeVar, cast
@@ -24,12 +25,13 @@ from gatepass.adapters.database import Database
 from gatepass.adapters.hot import Hot, Receipt
 from gatepass.adapters.keyring import Keyring
 from gatepass.adapters.known import Known, digest
+from gatepass.adapters.metrics import Metrics
 from gatepass.adapters.revocation_feed import RevocationFeed
 from gatepass.adapters.tally import Tally
 from gatepass.core import access_tokens, api_keys, dpop, rotation, sessions, teams
 from gatepass.core.access_tokens import Bearer, Signer
 from gatepass.core.api_keys import App
-from gatepass.core.errors import DpopRefused, InputRefused, Refusal, Unavailable
+from gatepass.core.errors import AccessTokenInvalid, DpopRefused, Forbidden, InputRefused, Refusal, Unavailable
 from gatepass.core.facts import Fact
 from gatepass.core.mint import Mint
 from gatepass.core.sessions import Audience, Grant, Surface
@@ -63,6 +65,7 @@ class Runtime:
         self.hot = Hot(self.database)
         self.outbox_waits = asyncio.Event()
         self.tally = Tally()
+        self.metrics = Metrics(self.tally.totals, settings.metrics_dir)
         self._proxies = settings.proxies()
 
     async def close(self) -> None:
@@ -268,6 +271,20 @@ async def _runtime(request: Request) -> Runtime:
 
 
 InRuntime = Annotated[Runtime, Depends(_runtime)]
+
+
+def require_admin(request: Request, runtime: Runtime) -> None:
+    """Let only the bearer of `GATEPASS_ADMIN_TOKEN` on.
+
+    Raises Forbidden where the deployment has set no token, AccessTokenInvalid.
+    """
+    token = runtime.settings.admin_token
+    if token is None or not token.get_secret_value():
+        raise Forbidden("GATEPASS_ADMIN_TOKEN is not set")
+    scheme, _, presented = request.headers.get("authorization", "").partition(" ")
+    expected = token.get_secret_value().encode()
+    if scheme.lower() != "bearer" or not hmac.compare_digest(presented.strip().encode("latin-1"), expected):
+        raise AccessTokenInvalid("not the admin token")
 
 
 class PayloadTooLarge(Refusal):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -185,3 +187,34 @@ async def test_a_mistake_of_ours_has_its_line_and_its_id_too(lines: Any) -> None
         await app({"type": "http", "method": "GET", "headers": []}, None, None)  # type: ignore[arg-type]
     (access,) = lines()
     assert (access["event"], access["status"]) == ("request", None)
+
+
+async def test_a_route_of_an_included_router_is_told_whole(lines: Any, sqlite_url: str) -> None:
+    await request(sqlite_url, "GET", "/admin/v1/signing-keys")
+    assert {line["route"] for line in lines()} == {"/admin/v1/signing-keys"}
+
+
+PACKAGE = Path(logs.__file__).parents[1]
+PAST_THE_PIPE = re.compile(
+    r"\bprint\(|sys\.std(err|out)|structlog\.configure|logging\.(basicConfig|getLogger|StreamHandler|FileHandler|info|warning|error)"
+    r"|warnings\.warn|traceback\.print"
+)
+
+
+def test_the_server_speaks_through_the_one_pipe_alone() -> None:
+    """Whatever is logged passes the redaction, for there is no other way out: no module but this one knows stderr.
+
+    Commands, which speak to whoever typed them, and the tools for tests and clients stand outside of the server.
+    """
+    outside = ("cli", "client", "testing")
+    past = [
+        f"{path.relative_to(PACKAGE)}:{number}"
+        for path in PACKAGE.rglob("*.py")
+        if path.relative_to(PACKAGE).parts[0] not in outside and path.name != "logs.py"
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if PAST_THE_PIPE.search(line)
+    ]
+    assert past == []
+    assert len(PAST_THE_PIPE.findall(Path(logs.__file__).read_text())) > 3, (
+        "a pattern that finds nothing proves nothing"
+    )

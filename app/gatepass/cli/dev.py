@@ -119,7 +119,10 @@ def _serve(
     server = create_app(settings)
     if chaos:
         server.state.traffic.order_everywhere(testing.CHAOS)
-    app = logs.AccessLog(OwnNamesOnly(server, url, settings.public_url, neighbours=container))
+    app = logs.AccessLog(
+        OwnNamesOnly(server, url, settings.public_url, neighbours=container),
+        answered=server.state.runtime.metrics.answered,
+    )
     ready = {
         "url": settings.public_url if container else url,
         "pid": os.getpid(),

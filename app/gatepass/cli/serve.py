@@ -24,6 +24,9 @@ def serve(
     Refuses to start with settings that are unfit for production, or on a database of another version.
     """
     import asyncio
+    import os
+    from contextlib import ExitStack
+    from tempfile import TemporaryDirectory
 
     from gatepass.adapters import logs
     from gatepass.cli import running
@@ -38,8 +41,12 @@ def serve(
     logs.configure(settings.log_format)
     asyncio.run(_check_schema(settings))
     bound = running.bind(host, port)
-    print(f"Gatepass serves on http://{host}:{bound.getsockname()[1]} for {settings.public_url}", flush=True)
-    running.run(running.config("gatepass.main:from_environment", workers=workers, factory=True), bound)
+    with ExitStack() as resources:
+        if workers > 1 and settings.metrics_dir is None:
+            shared = resources.enter_context(TemporaryDirectory(prefix="gatepass-metrics-"))
+            os.environ["GATEPASS_METRICS_DIR"] = shared  # where the workers look
+        print(f"Gatepass serves on http://{host}:{bound.getsockname()[1]} for {settings.public_url}", flush=True)
+        running.run(running.config("gatepass.main:from_environment", workers=workers, factory=True), bound)
 
 
 async def _check_schema(settings: Settings) -> None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from fastapi import Request, Response
 
-from gatepass.core.errors import AccessTokenInvalid, Forbidden
 from gatepass.surfaces.admin import wire
-from gatepass.wiring import InRuntime, read_body
+from gatepass.wiring import InRuntime, read_body, require_admin
 
 B = TypeVar("B", bound=wire.Body)
 
@@ -21,13 +19,7 @@ async def authorised(request: Request, response: Response, runtime: InRuntime) -
     Raises Forbidden where the deployment has set no token, AccessTokenInvalid.
     """
     response.headers["cache-control"] = "no-store"
-    token = runtime.settings.admin_token
-    if token is None or not token.get_secret_value():
-        raise Forbidden("the admin API is off")
-    scheme, _, presented = request.headers.get("authorization", "").partition(" ")
-    expected = token.get_secret_value().encode()
-    if scheme.lower() != "bearer" or not hmac.compare_digest(presented.strip().encode("latin-1"), expected):
-        raise AccessTokenInvalid("not the admin token")
+    require_admin(request, runtime)
 
 
 def body_of(model: type[B]) -> Callable[[Request], Awaitable[B]]:

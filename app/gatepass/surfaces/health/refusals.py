@@ -12,6 +12,8 @@ from gatepass.core.errors import Refusal
 from gatepass.wiring import MethodNotAllowed, PayloadTooLarge
 
 STATUS: dict[type[Refusal], int] = {
+    errors.AccessTokenRefused: 401,
+    errors.Forbidden: 403,
     errors.NotFound: 404,
     MethodNotAllowed: 405,
     PayloadTooLarge: 413,
@@ -30,5 +32,7 @@ def spell(refusal: Refusal) -> Response:
         headers["retry-after"] = str(refusal.retry_after)
     if isinstance(refusal, MethodNotAllowed):
         headers["allow"] = refusal.allow
+    if status == 401:
+        headers["www-authenticate"] = "Bearer"
     body = {"status": status, "title": HTTPStatus(status).phrase}
     return JSONResponse(body, status, headers, media_type="application/problem+json")
