@@ -102,6 +102,16 @@ def test_without_a_client_it_says_so_in_time(tmp_path: Path) -> None:
     assert re.search(r"error: no client asked for a step at http://127\.0\.0\.1:\d+ within 1 s\nnext: ", ended.stderr)
 
 
+def test_a_check_that_is_stopped_leaves_no_server_behind(tmp_path: Path) -> None:
+    with checking(tmp_path) as check:
+        url = check.fetch()["url"]
+        assert httpx.get(f"{url}/livez").status_code == 200
+        check.process.terminate()
+        assert check.process.wait(commands.PATIENCE) == 128 + 15
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(f"{url}/livez")
+
+
 def test_a_client_that_goes_away_fails_the_rest_without_another_wait(tmp_path: Path) -> None:
     with checking(tmp_path, "--timeout", "3") as check:
         first = check.fetch()

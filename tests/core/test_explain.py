@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import ast
+import re
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import jwt
 import pytest
 from sqlalchemy import delete, update
 
+from gatepass.core import explain as explain_module
 from gatepass.core import sessions, users
+from gatepass.core.audit import Event
 from gatepass.core.errors import NotFound
 from gatepass.core.explain import Explanation, explain, span
 from gatepass.core.refresh_tokens import RefreshToken
@@ -184,3 +189,17 @@ async def test_a_session_of_another_team_or_a_purged_one_is_not_found(server: Se
 )
 def test_a_duration_is_said_in_its_two_largest_units(ms: int, words: str) -> None:
     assert span(ms) == words
+
+
+def test_whatever_is_written_about_a_session_has_its_words_in_the_timeline() -> None:
+    """Also what is added to the events tomorrow: every call that records an event with a session is found in the source."""
+    told = set(explain_module._WORDS) | {Event.SESSION_OPENED, Event.SESSION_ENDED}
+    recorded = set()
+    for path in Path(explain_module.__file__).parent.glob("*.py"):
+        for call in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(call, ast.Call) or not ast.unparse(call.func).endswith("record"):
+                continue
+            if ast.unparse(call.func) == "_record" or any(one.arg == "session_id" for one in call.keywords):
+                recorded |= {Event[name] for name in re.findall(r"Event\.([A-Z_]+)", ast.unparse(call))}
+    assert recorded >= {Event.SESSION_ENDED, Event.REFRESH_RECOVERED, Event.GENERATION_ADOPTED, Event.REUSE_UNHEARD}
+    assert recorded - told == set()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -23,6 +25,8 @@ EXAMPLES = examples(
     "gatepass check-client --dialect junction --junit report.xml -- ./build/driver",
     "gatepass check-client --connect --lan",
 )
+KILLED = 128
+"""Plus the signal's number: the exit code of what a signal ended, as shells give it."""
 GOODBYE = 10.0
 """Seconds for a client that connects to hear how it did."""
 
@@ -57,6 +61,7 @@ def check_client(
     docs/check-client.md.
     """
     _refuse_contradictions(command, connect=connect, lan=lan, jobs=jobs)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(KILLED + signal.SIGTERM))  # the server goes with us
     from functools import partial
 
     from gatepass.cli.checking import reports, run

@@ -53,8 +53,11 @@ class Line:
         with self._changed:
             if self._lost is not None and (self._heard or 0) <= self._lost:
                 raise Unanswered(f"the client was not heard of again: {self._silence()}")
-            if self._changed.wait_for(lambda: self._answer is not None or self._closed, self.patience):
-                return self._answer or {"ok": False}
+            self._changed.wait_for(lambda: self._answer is not None or self._closed, self.patience)
+            if self._answer is not None:
+                return self._answer
+            if self._closed:
+                raise Unanswered("the check was stopped")
             self._lost = time.monotonic()
             raise Unanswered(self._why(number))
 

@@ -99,8 +99,11 @@ def check(
         note(verdicts)
         return verdicts
 
-    with ThreadPoolExecutor(jobs) as pool:
+    pool = ThreadPoolExecutor(jobs)
+    try:
         return [verdict for verdicts in pool.map(play, SCENARIOS[dialect]) for verdict in verdicts]
+    finally:  # where we are stopped: without the server no scenario goes on for long
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def perform(world: World, open_client: Open, scenario: Scenario) -> list[Verdict]:
