@@ -103,4 +103,4 @@ async def test_many_strangers_together_have_the_guesses_of_one_and_the_owner_sig
             per_day.append(await guesses_made(server) - before - 8)
             before = await guesses_made(server)
         assert per_day == [Limits().wrong_codes_per_address[0].count] * DAYS
-        assert len(asked) == 20 * DAYS
+        assert len(asked) == 20 * DAYS - 1, "the owner, not known yet, took the first one"
