@@ -68,7 +68,7 @@ class Model:
                 self.late = forgiven
                 self.expires_at = now + IDLE
                 return Answer.SUCCESSOR
-        elif 2 <= back <= 4 and inside:
+        elif 2 <= back <= 4 and (inside or now < self.rotated_at):
             return Answer.COME_BACK
         if not hung_up:
             self.ended_by = "reuse"

@@ -32,6 +32,7 @@ from sqlalchemy import (
     Uuid,
     func,
     insert,
+    or_,
     select,
     update,
 )
@@ -46,6 +47,8 @@ LEASE = 90 * SECOND
 """Longer than one delivery may take (adapters/mail), so no two workers ever hold one mail."""
 _FIRST_RETRY = 2 * SECOND
 _LONGEST_RETRY = MINUTE
+_AHEAD = LEASE + 2 * MINUTE
+"""No mail is put off for as long: one that is due later has waited since before the clock jumped back."""
 
 
 class State(StrEnum):
@@ -163,7 +166,7 @@ async def claim(unit: Unit, most: int = 20, *, ahead: ColumnElement[int] | None 
     )
     due = (
         select(outbox.c.id)
-        .where(outbox.c.state == State.PENDING.value, outbox.c.due_at <= now)
+        .where(outbox.c.state == State.PENDING.value, _is_due(now))
         .order_by(outbox.c.due_at)
         .limit(most)
         .with_for_update(skip_locked=True)
@@ -172,7 +175,7 @@ async def claim(unit: Unit, most: int = 20, *, ahead: ColumnElement[int] | None 
     rows = (
         await unit.db.execute(
             update(outbox)
-            .where(outbox.c.id.in_(select(due.c.id)), outbox.c.state == State.PENDING.value, outbox.c.due_at <= now)
+            .where(outbox.c.id.in_(select(due.c.id)), outbox.c.state == State.PENDING.value, _is_due(now))
             .values(due_at=now + LEASE, tries=outbox.c.tries + 1)
             .returning(*outbox.c)
         )
@@ -185,6 +188,10 @@ async def claim(unit: Unit, most: int = 20, *, ahead: ColumnElement[int] | None 
         for row, mail in mails
         if mail is not None
     ]
+
+
+def _is_due(now: Any) -> ColumnElement[bool]:
+    return or_(outbox.c.due_at <= now, outbox.c.due_at > now + _AHEAD)
 
 
 def _unseal(unit: Unit, sealed: bytes | None) -> Mail | None:

@@ -155,6 +155,7 @@ async def _explain_or_forgive(unit: Unit, token: RefreshToken, audience: Audienc
 
     since_rotation = unit.now - session.rotated_at
     inside_window = -HOST_SKEW <= since_rotation <= unit.policy.replay_window
+    jumped_back = since_rotation < -HOST_SKEW  # how long ago it was cannot be told, and that ends nothing
     generations_back = session.generation - token.generation
 
     if generations_back == 0:
@@ -167,7 +168,7 @@ async def _explain_or_forgive(unit: Unit, token: RefreshToken, audience: Audienc
         return await _current(unit, session.id)
     if generations_back == 1 and not _arrived(unit, session):
         return await _forgive(unit, session, token)
-    if generations_back <= SLOW_SIBLINGS and inside_window:
+    if generations_back <= SLOW_SIBLINGS and (inside_window or jumped_back):
         raise Unavailable("a slow sibling of a token rotated moments ago")
     return await _end_as_reused(unit, session, token)
 
