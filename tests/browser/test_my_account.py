@@ -48,6 +48,12 @@ class App:
         bundle: dict[str, Any] = self.call("/signin/otp-verify", body, key="publishable_key").json()["data"]
         return bundle
 
+    def user_id(self) -> str:
+        path = f"/admin/v1/teams/{self.facts['team_id']}/users"
+        (user,) = self.client.get(path, params={"search": ADA}, headers=self.admin).json()["users"]
+        found: str = user["id"]
+        return found
+
     def refresh(self, bundle: dict[str, Any], *, key: str = "publishable_key") -> int:
         return self.call("/session/refresh", {"refreshToken": bundle["refreshToken"]}, key=key).status_code
 
@@ -151,6 +157,18 @@ def test_a_phone_scans_the_qr_code_and_the_page_says_so_by_itself(browser: Brows
     browser.look()
 
 
+def test_a_page_that_is_signed_out_elsewhere_leaves_by_itself(browser: Browser, app: App) -> None:
+    sign_in(browser, app)
+    page = browser.page
+    page.get_by_role("button", name="Show a QR code", exact=True).click()
+    page.locator(".qr-drawing").wait_for()
+    user_id = app.user_id()
+    with browser.expecting(401):
+        path = f"/admin/v1/teams/{app.facts['team_id']}/users/{user_id}/sessions"
+        assert app.client.delete(path, headers=app.admin).status_code < 300
+        page.get_by_role("heading", name="Sign in").wait_for()
+
+
 def test_a_value_that_nobody_scanned_makes_way_for_a_fresh_one(browser: Browser, app: App) -> None:
     sign_in(browser, app)
     page = browser.page
@@ -185,15 +203,18 @@ def test_a_development_build_gets_a_value_of_its_own(browser: Browser, app: App)
 
 
 def test_a_device_is_signed_out_and_its_refresh_refused(browser: Browser, app: App) -> None:
-    tablet, phone = app.sign_in("Galaxy Tab S9"), app.sign_in(HOSTILE)
+    tablet = app.sign_in("Galaxy Tab S9")
     sign_in(browser, app)
     page = browser.page
     page.get_by_role("link", name="Devices").click()
     page.get_by_role("heading", name="Galaxy Tab S9").wait_for()
     page.get_by_text("this browser").wait_for()
+    browser.picture("account-devices")
+    phone = app.sign_in(HOSTILE)
+    page.reload()
+    page.get_by_role("heading", name=HOSTILE[:28]).wait_for()
     assert page.locator("main img").count() == 0
     browser.look()
-    browser.picture("account-devices")
     assert app.refresh(tablet) == 200
     page.get_by_role("button", name="Sign out Galaxy Tab S9").click()
     page.get_by_text("The device is signed out.").wait_for()
