@@ -243,3 +243,31 @@ async def oldest_waiting(unit: Unit) -> int:
         )
     )
     return 0 if oldest is None else max(0, unit.now - oldest)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How mail stands: how many wait, how many were refused or died in the last day, and the last refusal in a word."""
+
+    waiting: int
+    refused: int
+    expired: int
+    last_failure: str | None
+
+
+async def read_standing(unit: Unit) -> Standing:
+    """Of all teams; settled mails are known for a day."""
+    o = outbox.c
+    told = (State.PENDING, State.REFUSED, State.EXPIRED)
+    counted = await unit.db.execute(
+        select(o.state, func.count()).where(o.state.in_([*told]), o.deliver.is_(True)).group_by(o.state)
+    )
+    counts = {State(state): times for state, times in counted.all()}
+    last = await unit.db.scalar(
+        select(o.last_failure)
+        .where(o.state.in_([State.PENDING.value, State.REFUSED.value]), o.last_failure.is_not(None))
+        .order_by(o.due_at.desc())
+        .limit(1)
+    )
+    waiting, refused, expired = (counts.get(state, 0) for state in told)
+    return Standing(waiting, refused, expired, last)

@@ -24,7 +24,7 @@ from gatepass.core.errors import Refusal
 from gatepass.core.explain import span
 from gatepass.core.mint import Mint
 from gatepass.core.server_secret import SealBroken, ServerSecret
-from gatepass.pages import forms, words
+from gatepass.pages import charts, forms, words
 from gatepass.pages.assets import address_of
 from gatepass.pages.cookies import LENGTH, Cookie
 from gatepass.pages.forms import Form
@@ -65,6 +65,7 @@ class Site:
             lstrip_blocks=True,
         )
         self.environment.filters |= {"when": words.when, "ago": words.ago, "many": words.many, "span": span}
+        self.environment.filters |= {"day_name": charts.day_name, "iso_day": charts.iso_day}
         self.environment.globals |= {"asset": address_of, "icon": icon, "htmx_config": _HTMX}
 
     # Who is there.
@@ -106,7 +107,10 @@ class Site:
     # What they get.
 
     def render(self, request: Request, template: str, status: int = 200, **given: Any) -> Response:
-        """*template* as the answer. A visitor without a cookie gets one; what was to be said once is said."""
+        """*template* as the answer. A visitor without a cookie gets one; what was to be said once is said.
+
+        *given*: what the template works with, and `frames` for a page that shows another of ours in itself.
+        """
         visitor, runtime = self.visitor(request), runtime_of(request)
         said = self._flash(request, runtime)
         answer = self._answer(
@@ -128,10 +132,10 @@ class Site:
         """*template* for whoever it may be: without forms, for refusals, which know of no request."""
         return self._answer(template, status, csrf="", said=None, path="", **given)
 
-    def _answer(self, template: str, status: int, **given: Any) -> Response:
+    def _answer(self, template: str, status: int, *, frames: bool = False, **given: Any) -> Response:
         nonce = _NONCES.alphanumeric(22)
         html = self.environment.get_template(template).render(nonce=nonce, **given)
-        return Response(html, status, security_headers(nonce), "text/html; charset=utf-8")
+        return Response(html, status, security_headers(nonce, frames=frames), "text/html; charset=utf-8")
 
     def see_other(self, request: Request, path: str, said: str = "") -> Response:
         """Go on at *path*, a path of ours; there it says *said*, once."""
@@ -155,8 +159,10 @@ class Site:
             return None
 
 
-def security_headers(nonce: str) -> dict[str, str]:
-    """What a page may do: run and look as the elements with *nonce* say, and talk to us. Nothing else."""
+def security_headers(nonce: str, *, frames: bool = False) -> dict[str, str]:
+    """What a page may do: run and look as the elements with *nonce* say, and talk to us; with *frames*, show in itself
+    what is ours. Nothing else.
+    """
     policy = (
         "default-src 'none'",
         f"script-src 'nonce-{nonce}'",
@@ -166,6 +172,7 @@ def security_headers(nonce: str) -> dict[str, str]:
         "form-action 'self'",
         "base-uri 'none'",
         "frame-ancestors 'none'",
+        *(["frame-src 'self'"] if frames else []),
     )
     return {
         "cache-control": "no-store",
