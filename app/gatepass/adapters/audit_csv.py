@@ -33,6 +33,19 @@ async def export(read: Read, wanted: Filter) -> AsyncIterator[str]:
         yield lines(map(_cells, page))
 
 
+async def begin(read: Read, wanted: Filter) -> AsyncIterator[str]:
+    """The same, its first page read already: what can be refused is refused before an answer has begun."""
+    text = export(read, wanted)
+    first = await anext(text)
+
+    async def whole() -> AsyncIterator[str]:
+        yield first
+        async for more in text:
+            yield more
+
+    return whole()
+
+
 async def _page(wanted: Filter, last: AuditEvent, unit: Unit) -> list[AuditEvent]:
     return await audit.list_events(unit, wanted, before=last.id, limit=PAGE)
 

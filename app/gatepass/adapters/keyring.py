@@ -67,12 +67,18 @@ class Keyring:
         now = self._clock.now()
         return {key.kid: key.public for key in await self.keys(ring, scope) if key.verifies(now)}
 
-    async def rotate(self, ring: Ring, scope: UUID = DEPLOYMENT, *, at_once: bool = False) -> SigningKey:
-        """Publish a new key for *ring*, behind any that another process publishes meanwhile. Raises Unavailable."""
+    async def rotate(
+        self, ring: Ring, scope: UUID = DEPLOYMENT, *, at_once: bool = False, transact: Run | None = None
+    ) -> SigningKey:
+        """Publish a new key for *ring*, behind any that another process publishes meanwhile; *transact* may know who asks.
+
+        Raises Unavailable.
+        """
+        transact = transact or self._transact
         await self.signer(ring, scope)
         while True:
             fresh = await asyncio.to_thread(signing_keys.generate, ring, scope)
-            key = await self._transact(lambda unit: signing_keys.rotate(unit, ring, scope, fresh, at_once=at_once))  # noqa: B023
+            key = await transact(lambda unit: signing_keys.rotate(unit, ring, scope, fresh, at_once=at_once))  # noqa: B023
             self.forget(ring, scope)
             if key is not None:
                 assert isinstance(key, SigningKey)
