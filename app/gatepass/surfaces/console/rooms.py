@@ -20,6 +20,9 @@ class Room:
 ROOMS: tuple[Room, ...] = (
     Room("", "Home", "home"),
     Room("/teams", "Teams", "team"),
+    Room("/worlds", "Worlds", "device", test_mode_only=True),
+    Room("/signing-keys", "Signing keys", "key"),
+    Room("/audit", "Audit log", "list"),
     Room("/operators", "Operators", "lock"),
 )
 """The console's own."""
@@ -28,6 +31,10 @@ TEAM_ROOMS: tuple[Room, ...] = (
     Room("", "Overview", "chart"),
     Room("/users", "Users", "user"),
     Room("/keys", "Keys", "key"),
+    Room("/app-keys", "Keys in apps", "alert"),
+    Room("/inbox", "Inbox", "inbox", test_mode_only=True),
+    Room("/world", "World", "device", test_mode_only=True),
+    Room("/try", "Try it", "code"),
     Room("/settings", "Settings", "settings"),
 )
 """Every team's."""

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 
-from gatepass.adapters.worlds import Worlds, travel
+from gatepass.adapters.worlds import Worlds
 from gatepass.core import inbox, teams, worlds
 from gatepass.core.errors import NotFound
 from gatepass.core.schema import SECOND
@@ -23,6 +23,7 @@ from gatepass.core.worlds import World
 from gatepass.surfaces.testing import wire
 from gatepass.surfaces.testing.refusals import NothingArrived
 from gatepass.traffic import InTraffic, InWorlds
+from gatepass.traffic import worlds as running
 from gatepass.wiring import InRuntime, Runtime
 
 router = APIRouter()
@@ -41,17 +42,13 @@ async def make_world(runtime: InRuntime, here: InWorlds, body: wire.MakeWorld | 
     """A fresh team, alone in its world. With a seed, everything drawn in it is the same on every run."""
     wanted = body or wire.MakeWorld()
     seed = None if wanted.seed is None else str(wanted.seed)
-    with here.seeded(seed):
-        return wire.MadeWorld.of(await runtime.transact(lambda unit: worlds.create(unit, wanted.name, seed)))
+    return wire.MadeWorld.of(await running.make(runtime.transact, here, wanted.name, seed))
 
 
 @router.delete(_WORLD, status_code=204)
 async def drop_world(team_id: UUID, runtime: InRuntime, here: InWorlds, traffic: InTraffic) -> None:
     """Leave nothing of it."""
-    await runtime.transact(lambda unit: worlds.drop(unit, team_id))
-    runtime.keyring.forget(Ring.SIGN_IN, team_id)
-    here.forget(team_id)
-    traffic.forget(team_id)
+    await running.drop(runtime.transact, runtime, here, traffic, team_id)
 
 
 @router.post("/reset", status_code=204)
@@ -105,11 +102,7 @@ async def advance(team_id: UUID, body: wire.Advance, runtime: InRuntime, here: I
 
 async def _turn(team_id: UUID, runtime: Runtime, here: Worlds, turn: Callable[[World], World]) -> wire.Clock:
     """Set the clock to what *turn* makes of it. Raises NotFound, InputRefused."""
-
-    server = here.clock.server.now()
-    world = await runtime.transact(lambda unit: worlds.turn(unit, team_id, server, turn))
-    travel(world)
-    return _shown(world, here)
+    return _shown(await running.turn(runtime.transact, here, team_id, turn), here)
 
 
 def _shown(world: World, here: Worlds) -> wire.Clock:
