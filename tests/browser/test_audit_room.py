@@ -28,6 +28,15 @@ def test_events_are_filtered_by_name_user_and_day(console: Browser) -> None:
     page.get_by_role("cell").get_by_role("link", name="user").first.click()
     expect(page.get_by_role("rowheader")).to_have_text(["Session opened", "User created"])
 
+    page.get_by_role("cell").get_by_role("link", name="session").first.click()
+    page.get_by_role("link", name="This session, explained").click()
+    expect(page.get_by_text("The session is open")).to_be_visible()
+    page.go_back()
+    page.go_back()
+    page.get_by_role("link", name="This user and their sessions").click()
+    expect(page.get_by_role("heading", name="bob@example.com")).to_be_visible()
+    page.go_back()
+
     page.get_by_label("To").fill("2020-01-01")
     page.get_by_role("button", name="Show").click()
     expect(page.get_by_text("Nothing is written down that fits.")).to_be_visible()

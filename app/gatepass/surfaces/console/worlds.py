@@ -201,7 +201,7 @@ def _fault(form: Form, traffic: Traffic) -> Fault:
         return Fault(
             match=Match(path=path, nth=form.number("nth", 1, 1_000_000) or 1),
             do=Do(
-                kind=kind,  # type: ignore[arg-type] # one of KINDS, which are Do's own
+                kind=kind,
                 status=(form.number("status", 400, 599) or 503) if kind == "status" else None,
                 delay_ms=(form.number("delay_ms", 0, 600_000) or 2_000) if kind == "delay" else None,
             ),
