@@ -328,3 +328,10 @@ async def test_a_token_minted_by_firebase_admins_own_recipe_is_exchanged_once(ba
     assert again.json()["refreshToken"] == first.json()["refreshToken"]
     await refresh(backend, first.json()["refreshToken"])
     assert message(await sign_in(backend, token)) == "INVALID_CUSTOM_TOKEN"
+    assert message(await sign_in(backend, spelled_otherwise(token))) == "INVALID_CUSTOM_TOKEN"
+
+
+def spelled_otherwise(token: str) -> str:
+    """The same token: the last character of an RS256 signature carries four bits that decode to nothing."""
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    return token[:-1] + alphabet[alphabet.index(token[-1]) ^ 1]
