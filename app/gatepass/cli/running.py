@@ -9,6 +9,7 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import closing, suppress
+from multiprocessing import connection
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -25,6 +26,8 @@ log = structlog.get_logger("gatepass")
 
 GRACE = 10
 """Seconds for requests under way when the server is told to stop."""
+HANGS_AFTER = 30
+"""Seconds in which a worker must say that it lives, the first time when it has started; on a busy machine that is long."""
 AT_THE_DOOR = 1.0
 """Seconds in which connections that were made but not taken yet must be taken, before the door is closed."""
 TEST_GRACE = 1
@@ -87,6 +90,7 @@ def config(app: Any, *, workers: int = 1, factory: bool = False, test_mode: bool
         access_log=False,
         log_config=None,
         timeout_graceful_shutdown=TEST_GRACE if test_mode else GRACE,
+        timeout_worker_healthcheck=HANGS_AFTER,
     )
 
 
@@ -114,7 +118,15 @@ class _Server(uvicorn.Server):
 
 
 class _Worker(multiprocess.Process):
-    """One process of several, running our server."""
+    """One process of several, running our server. One that dies while it is asked whether it lives is dead at once."""
+
+    def ping(self, timeout: float = HANGS_AFTER) -> bool:
+        try:
+            self.parent_conn.send(b"ping")
+            said = connection.wait([self.parent_conn, self.process.sentinel], timeout)
+            return self.parent_conn in said and self.parent_conn.recv() is not None
+        except (OSError, EOFError):
+            return False
 
     @property
     def server(self) -> uvicorn.Server:
