@@ -27,6 +27,6 @@ def test_an_app_with_a_key_inside_is_seen_and_refused(console: Browser) -> None:
 
     page.get_by_role("button", name="Refuse keys in apps").click()
     expect(page.get_by_role("status").first).to_contain_text("refused from now on")
-    assert calls() == 401
+    assert calls() == 403
     page.get_by_role("button", name="Take them again").click()
     assert calls() == 404

@@ -65,7 +65,7 @@ def test_a_key_that_is_pasted_stands_in_every_language(console: Browser) -> None
     assert "YOUR_PUBLISHABLE_KEY" in page.locator("#curl").inner_text()
     console.look()
     page.get_by_label("A publishable key of this team").fill(key)
-    page.get_by_role("button", name="Put it in").click()
+    page.get_by_role("button", name="Put it in", exact=True).click()
     expect(page.get_by_text("Your development key stands in the code")).to_be_visible()
     for language in ("curl", "swift", "kotlin", "typescript", "dart", "csharp"):
         code = page.locator(f"#{language}").text_content() or ""
@@ -83,6 +83,6 @@ def test_what_is_no_key_of_this_team_is_refused(console: Browser) -> None:
     for wrong in (foreign, console.server.facts["secret_key"], "pub_'; DROP TABLE keys; --"):
         with console.expecting(422):
             page.get_by_label("A publishable key of this team").fill(wrong)
-            page.get_by_role("button", name="Put it in").click()
+            page.get_by_role("button", name="Put it in", exact=True).click()
             expect(page.get_by_role("alert")).to_be_visible()
         assert wrong not in page.content()

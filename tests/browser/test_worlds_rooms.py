@@ -64,7 +64,7 @@ def test_thirty_days_pass_and_a_sign_in_is_forgotten_by_nobody(console: Browser)
     page = console.page
     bundle = apps.sign_in(console.server)
     page.goto(f"{team_path(console)}/world")
-    expect(page.get_by_text("as the server's")).to_be_visible()
+    expect(page.get_by_text("as the server's", exact=True)).to_be_visible()
     console.look()
     for _ in range(7):
         page.get_by_role("button", name="+ 30 days").click()
@@ -114,7 +114,7 @@ def test_an_answer_is_lost_on_order_and_the_call_is_seen_in_the_journal(console:
     page.get_by_label("Status").fill("429")
     page.get_by_label("How often").fill("0")
     page.get_by_role("button", name="Let it go wrong").click()
-    expect(page.get_by_text("without end")).to_be_visible()
+    expect(page.get_by_role("cell", name="without end")).to_be_visible()
     assert (
         httpx.post(
             f"{console.server.url}{LOGIN}", headers={"x-api-key": console.server.facts["publishable_key"]}
