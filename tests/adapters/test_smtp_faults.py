@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 
 import pytest
+from sqlalchemy import func, select
 from structlog.testing import capture_logs
 
 from gatepass.adapters.mail import smtp
 from gatepass.adapters.worker import Worker
+from gatepass.core import outbox
+from gatepass.core.unit import Unit
 from harness import Server
 from post_office import FINE, PASSWORD, PostOffice, row_of, serve_alone
 
@@ -37,11 +41,15 @@ async def drops(office: PostOffice) -> None:
     office.drops = True
 
 
+async def keeps_and_drops(office: PostOffice) -> None:
+    office.drops = office.keeps_dropped = True
+
+
 MOODS = [refuses, hangs, defers_the_recipient, defers_the_content, drops]
 
 
 async def recover(office: PostOffice) -> None:
-    office.hangs = office.drops = False
+    office.hangs = office.drops = office.keeps_dropped = False
     office.rcpt = office.data = FINE
     if office._server is None:
         await office.open()
@@ -86,6 +94,41 @@ async def test_a_mail_whose_code_has_died_never_arrives(mailing: Server, office:
     await mailing.deliver()
     row = await row_of(mailing)
     assert (row.state, row.sealed, office.mails) == ("expired", None, [])
+
+
+@pytest.mark.parametrize("mood", [*MOODS, keeps_and_drops])
+@pytest.mark.usefixtures("impatient")
+async def test_ten_minutes_of_trouble_lose_nothing(mailing: Server, office: PostOffice, mood: Moody) -> None:
+    """A user a minute asks for a code. Whoever's code still lives gets the mail, and nobody gets two different ones;
+    a server that keeps what it never answered for gets one again, with the same Message-ID (RFC 5321 section 6.1)."""
+    await mood(office)
+    for minute in range(10):
+        await mailing.ask_for_code(f"user-{minute}@example.com")
+        for _ in range(6):
+            await mailing.deliver()
+            mailing.clock.advance(seconds=10)
+    kept = {message["Message-ID"]: message["To"] for message in office.mails}
+    await recover(office)
+    for _ in range(13):
+        await mailing.deliver()
+        mailing.clock.advance(seconds=10)
+
+    received = Counter(message["To"] for message in office.mails)
+    alive = {f"user-{minute}@example.com" for minute in range(1, 10)}
+    assert alive <= received.keys() <= alive | {"user-0@example.com"}
+    assert len({message["Message-ID"] for message in office.mails}) == len(received)
+    if not kept:
+        assert set(received.values()) == {1}
+    assert await waiting(mailing) == 0
+
+
+async def waiting(server: Server) -> int:
+    """How many mails have neither left nor died."""
+
+    async def count(unit: Unit) -> int:
+        return await unit.db.scalar(select(func.count()).where(outbox.outbox.c.state == "pending")) or 0
+
+    return await server.runtime.read(count)
 
 
 async def test_a_conversation_ends_when_its_code_dies(mailing: Server, office: PostOffice) -> None:

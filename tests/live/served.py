@@ -90,7 +90,7 @@ class Served:
 
     def weight(self) -> int:
         """Bytes of memory that the server's processes hold (Linux: resident, shared parts counted once per process)."""
-        return sum(_resident(pid) for pid in _family(self.running.process.pid))
+        return sum(resident(pid) for pid in _family(self.running.process.pid))
 
 
 def _family(pid: int) -> list[int]:
@@ -100,7 +100,8 @@ def _family(pid: int) -> list[int]:
     return [pid, *(member for child in children for member in _family(child))]
 
 
-def _resident(pid: int) -> int:
+def resident(pid: int) -> int:
+    """Bytes of memory that one process holds."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) * 1024

@@ -53,7 +53,7 @@ async def test_hostile_callers_are_closed_while_phones_refresh(
     assert percentile(server.took, 0.99) < P99
     assert most - before < GROWTH
     publish(
-        f"hostile callers, {database_name}",
+        f"hostile-{database_name}",
         f"all {sum(kind['count'] for kind in fared.values())} gone within "
         f"{max(kind['longest'] for kind in fared.values()):.1f} s; meanwhile {len(server.took)} refreshes, p99 "
         f"{percentile(server.took, 0.99) * 1000:.0f} ms; {(most - before) / MB:.0f} MB grown",

@@ -46,7 +46,7 @@ async def test_every_step_goes_up_and_down_with_every_row_as_it_was(live_databas
     finally:
         await database.dispose()
     publish(
-        f"migrations, {database_name}",
+        f"migrations-{database_name}",
         f"{len(later)} steps up and down on {MANY:,} users and as many sessions, every row as before; the longest took "
         f"{longest:.1f} s",
     )

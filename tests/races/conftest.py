@@ -16,6 +16,7 @@ LIMITS = {
     "limit_wrong_codes_per_address": "25/day",
     "limit_invalid_refresh_per_client": "100/hour",
     "limit_token_endpoint_per_client": "3000/hour",
+    "trusted_proxies": "127.0.0.1",
 }
 
 
