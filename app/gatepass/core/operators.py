@@ -325,8 +325,9 @@ async def begin_sign_in(unit: Unit, name: str) -> Attempt:
     """
     name = name.strip().lower()[:100]
     await limits.spend(unit, *await _budgets(unit, name))
+    wanted = name if _NAME.fullmatch(name) else ""  # nobody's; a NUL would break PostgreSQL
     row = (
-        await unit.db.execute(select(operators.c.id, operators.c.password).where(operators.c.name == name))
+        await unit.db.execute(select(operators.c.id, operators.c.password).where(operators.c.name == wanted))
     ).one_or_none()
     if row is None or row.password is None:
         return Attempt(name, None, DECOY)

@@ -9,10 +9,11 @@ from uuid import uuid4
 import pytest
 from operator_at_work import WORDS, Visitor, at_work, invite, link_for, use
 
-from gatepass.core import audit, operators
+from gatepass.core import audit, operators, worlds
 from gatepass.core.errors import LinkRefused
 from gatepass.core.operators import LINK_TTL
 from gatepass.core.schema import DAY, HOUR, MINUTE
+from gatepass.core.worlds import World
 from harness import Server, serve
 
 
@@ -201,6 +202,18 @@ async def test_what_an_operator_does_is_written_down_as_his_doing(server: Server
     newest, *_ = await server.runtime.read(lambda unit: audit.list_events(unit, audit.Filter(team_id=server.team.id)))
     assert newest.event is audit.Event.KEY_CREATED
     assert newest.detail["by_operator"] == str(found.id)
+
+
+async def test_a_teams_own_clock_moves_its_pages_and_signs_no_operator_out(sqlite_url: str, name: str) -> None:
+    async with serve(sqlite_url, test_mode=True) as server:
+        visitor, phone = await at_work(server, name), await server.sign_in()
+        user = f"/console/teams/{server.team.id}/users/{phone.bundle['user']['_id']}"
+        assert "1 device signed in" in (await visitor.get(user)).text
+        later = World(server.team.id, offset_ms=200 * DAY)
+        await server.runtime.transact(lambda unit: worlds.set_clock(unit, later))
+        page = await visitor.get(user)
+        assert "Not signed in anywhere" in page.text
+        assert await visitor.is_in()
 
 
 async def test_over_https_the_cookie_is_bound_to_the_host(sqlite_url: str, name: str) -> None:
