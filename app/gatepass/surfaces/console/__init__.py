@@ -12,6 +12,7 @@ from gatepass.surfaces.console import (
     home,
     inbox,
     keys,
+    mails,
     operators,
     own_access,
     sessions,
@@ -27,7 +28,7 @@ from gatepass.surfaces.console.refusals import spell
 router = APIRouter(include_in_schema=False)
 for _room in (
     *(signing_in, home, worlds, signing_keys, audit, operators, own_access),
-    *(teams, users, sessions, keys, app_keys, inbox, try_it),
+    *(teams, users, sessions, keys, app_keys, mails, inbox, try_it),
 ):
     router.include_router(_room.router)
 

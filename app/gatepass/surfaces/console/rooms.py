@@ -32,6 +32,7 @@ TEAM_ROOMS: tuple[Room, ...] = (
     Room("/users", "Users", "user"),
     Room("/keys", "Keys", "key"),
     Room("/app-keys", "Keys in apps", "alert"),
+    Room("/mails", "Mails", "mail"),
     Room("/inbox", "Inbox", "inbox", test_mode_only=True),
     Room("/world", "World", "device", test_mode_only=True),
     Room("/try", "Try it", "code"),
