@@ -17,7 +17,7 @@ def test_a_mail_is_shown_as_it_looks_in_every_language(console: Browser) -> None
     page.get_by_role("heading", name="123456").wait_for()
     frame.get_by_text("123456").wait_for()
     assert frame.locator(".code").evaluate("one => getComputedStyle(one).fontSize") == "32px"
-    console.picture("mails")
+    console.picture("console-mails")
     page.get_by_label("Mail", exact=True).select_option("new-device")
     page.get_by_label("Language").select_option("ja")
     page.get_by_role("button", name="Show it").click()

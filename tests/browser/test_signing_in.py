@@ -35,7 +35,7 @@ def test_the_first_operator_comes_in_by_the_printed_link_once(browser: Browser) 
     page.keyboard.press("Enter")
     page.get_by_role("heading", name="Home").wait_for()
     browser.look()
-    browser.picture("first-steps", size=PHONE)
+    browser.picture("console-first-steps", size=PHONE)
 
     with browser.expecting(404):
         page.goto(door(browser))

@@ -54,12 +54,12 @@ def test_a_team_is_made_and_its_key_signs_a_phone_in_until_it_is_revoked(console
         page.get_by_text("1 open session in development").wait_for()
         assert "Ada's phone" not in page.content()
         console.look()
-        console.picture("revoke-a-key", size=PHONE, dark=True)
+        console.picture("console-revoke", size=PHONE, dark=True)
         page.get_by_role("button", name="Revoke it for good").click()
         page.get_by_text("opens nothing any more").wait_for()
         assert phone.post(LOGIN, json={"email": "ada@example.com"}).status_code == 400
     console.look()
-    console.picture("keys")
+    console.picture("console-keys")
 
 
 def until_said(console: Browser, true: object) -> None:
@@ -106,7 +106,7 @@ def test_settings_are_saved_and_hold_at_once(console: Browser) -> None:
     page = console.page
     page.goto(f"/console/teams/{console.server.facts['team_id']}/settings")
     console.look()
-    console.picture("settings")
+    console.picture("console-settings")
     page.get_by_label("Digits of a code").fill("8")
     page.get_by_label("Account pages").check()
     page.get_by_label("Name").fill("Acme & <Söhne>")

@@ -49,10 +49,10 @@ def test_a_session_appears_tells_its_story_and_is_ended(console: Browser) -> Non
     assert phone.userinfo() == 200
     page.goto(f"/console/teams/{console.server.facts['team_id']}/users")
     console.look()
-    console.picture("users")
+    console.picture("console-users")
     find(console, "ada@example.com")
     console.look()
-    console.picture("user", size=PHONE)
+    console.picture("console-user", size=PHONE)
     page.get_by_role("link", name="Pixel 9").click()
     page.get_by_text("The session is open").wait_for()
     console.look()
@@ -81,7 +81,7 @@ def test_a_stolen_token_is_explained(console: Browser) -> None:
     page.get_by_role("link", name="Galaxy S26").click()
     page.get_by_text("closed as stolen").wait_for()
     console.look()
-    console.picture("explain")
+    console.picture("console-explain")
 
 
 def test_banning_tells_the_user_why_and_lifting_lets_them_back(console: Browser) -> None:

@@ -43,7 +43,7 @@ def test_the_first_operator_may_choose_the_name_on_the_page(gatepass: Any) -> No
 
 def test_names_that_are_taken_or_none_are_refused(gatepass: Any) -> None:
     assert gatepass("operators", "create", "ada").code == 0
-    for name in ("ADA", "", "a b", "-ada", "x" * 101, "<b>", "ada\n"):
+    for name in ("ADA", "", "a b", "ada-", "x" * 101, "<b>", "ada\n"):
         said = gatepass("operators", "create", name)
         assert said.code == 1, name
 
