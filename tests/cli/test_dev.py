@@ -166,3 +166,18 @@ def test_damaged_secrets_are_named_with_a_way_out(tmp_path: Path) -> None:
     answer = commands.run("dev", "--port", "0", cwd=tmp_path)
     assert answer.returncode == 1
     assert "--fresh" in answer.stderr
+
+
+def test_a_suite_that_pauses_finds_its_connection_open(tmp_path: Path) -> None:
+    """Longer than production keeps an idle one: six seconds on a busy machine are nothing out of the ordinary."""
+    with (
+        commands.dev(tmp_path, "--memory") as server,
+        socket.create_connection(("127.0.0.1", httpx.URL(server.url).port or 0)) as held,
+    ):
+        held.sendall(b"GET /livez HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n")
+        said = b""
+        while b'{"status":"live"}' not in said:
+            said += held.recv(65536)
+        held.settimeout(6)
+        with pytest.raises(TimeoutError):  # a closed one would have said so
+            held.recv(1)

@@ -32,6 +32,9 @@ AT_THE_DOOR = 1.0
 """Seconds in which connections that were made but not taken yet must be taken, before the door is closed."""
 TEST_GRACE = 1
 """The same in test mode, where requests may hang on purpose."""
+KEEP_ALIVE, TEST_KEEP_ALIVE = 5, 75
+"""Seconds that an idle connection stays open. In test mode longer: a suite on a busy machine pauses for more than five
+seconds between two calls, and would take the connection that was closed meanwhile for a failure."""
 DESCRIPTORS = 8192
 """Open files and sockets that a process asks the system for; many systems give 1024 to who does not ask."""
 
@@ -90,6 +93,7 @@ def config(app: Any, *, workers: int = 1, factory: bool = False, test_mode: bool
         access_log=False,
         log_config=None,
         timeout_graceful_shutdown=TEST_GRACE if test_mode else GRACE,
+        timeout_keep_alive=TEST_KEEP_ALIVE if test_mode else KEEP_ALIVE,
         timeout_worker_healthcheck=HANGS_AFTER,
     )
 
