@@ -67,6 +67,26 @@ class Result:
     visits: list[Visit]
     failures: dict[str, str]
 
+    @classmethod
+    def read(cls, path: Path) -> Result:
+        """What `write` wrote as JSON."""
+        whole = json.loads(path.read_text())
+        return cls(whole["about"], [Visit(**visit) for visit in whole["visits"]], whole["failures"])
+
+    def onto(self, earlier: Result) -> Result:
+        """This run together with what of an *earlier* one it did not measure again."""
+        from modes import MODES
+
+        now = {(visit.mode, visit.connections) for visit in self.visits}
+        visits = [visit for visit in earlier.visits if (visit.mode, visit.connections) not in now] + self.visits
+        order = [mode.name for mode in MODES]
+        since = earlier.about["measured"].partition(" to ")[0]
+        return Result(
+            {**self.about, "measured": f"{since} to {self.about['measured']}"},
+            sorted(visits, key=lambda visit: order.index(visit.mode)),
+            {**earlier.failures, **self.failures},
+        )
+
     def tables(self) -> dict[tuple[str, int], list[Line]]:
         """Lines by mode and number of connections, in the order of measuring."""
         grouped: dict[tuple[str, int], dict[str, list[Visit]]] = {}
@@ -98,7 +118,9 @@ class Result:
     def write(self, directory: Path) -> list[Path]:
         """JSON, table and plot, named by the time of measuring."""
         directory.mkdir(parents=True, exist_ok=True)
-        stem = directory / self.about["measured"].replace(" UTC", "").replace(" ", "T").replace(":", "")
+        stem = directory / self.about["measured"].rpartition(" to ")[2].replace(" UTC", "").replace(" ", "T").replace(
+            ":", ""
+        )
         whole = {"about": self.about, "failures": self.failures, "visits": [asdict(visit) for visit in self.visits]}
         contents = {".json": json.dumps(whole, indent=1), ".md": self.markdown(), ".svg": self.svg()}
         for suffix, text in contents.items():

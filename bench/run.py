@@ -4,6 +4,7 @@
     python bench/run.py --peers                       the peers too
     python bench/run.py --modes refresh --rounds 1 --seconds 3
     python bench/run.py --peers --write-docs          and put the results into docs/performance.md
+    python bench/run.py --modes jwks --onto bench/results/2026-11-26T1900.json      in pieces
 
 Contestants of a mode are visited in turn, A B C, A B C, so that whatever else the machine does hits all of them.
 """
@@ -52,6 +53,8 @@ def main() -> int:
             _note(f"\n{mode.title}")
             visits += _measure(mode, cluster, directory / mode.name, options, failures)
     result = report.Result(about, visits, failures)
+    if options.onto:
+        result = result.onto(report.Result.read(options.onto))
     for path in result.write(options.output):
         _note(f"wrote {path}")
     if options.write_docs:
@@ -138,6 +141,7 @@ def _options() -> argparse.Namespace:
     add("--spend-rate", type=int, default=1_500, help="sign-in tokens made per second of exchanging (default: 1500)")
     add("--pin", metavar="SERVER:DATABASE:LOAD", help="cores of each, as taskset writes them; for instance 0:1:1")
     add("--directory", type=Path, help="where the databases live; it should be on a real disk (default: /tmp)")
+    add("--onto", type=Path, metavar="JSON", help="an earlier result, whose other modes go into the same tables")
     add("--output", type=Path, default=machine.ROOT / "bench" / "results", help="where JSON, table and plot go")
     add("--write-docs", action="store_true", help="put table and plot into docs/performance.md")
     options = parser.parse_args()
