@@ -112,6 +112,22 @@ async def test_a_junction_bearer_and_an_introspection_are_one_round_trip_each(po
         assert [query.split()[0] for query in seen] == ["SELECT", "SELECT"]
 
 
+async def test_on_sqlite_a_batch_of_rotations_is_one_statement_and_so_is_a_batch_of_looks(sqlite_url: str) -> None:
+    async with serve(sqlite_url) as server:
+        phones = [await server.sign_in(f"u{number}@example.com") for number in range(6)]
+        driver = server.runtime.hot._driver
+        asks = [ask_of(server, phone) for phone in phones]
+        await driver.rotate(asks[:1])
+        await driver.look([asks[0].session_id])
+        seen: list[str] = []
+        for connection in (driver._writer._connection, driver._reader):  # type: ignore[attr-defined]
+            connection.set_trace_callback(seen.append)
+        assert len(await driver.rotate(asks[1:])) == len(await driver.look([ask.session_id for ask in asks[1:]])) == 5
+        for connection in (driver._writer._connection, driver._reader):  # type: ignore[attr-defined]
+            connection.set_trace_callback(None)
+        assert [statement.split()[0] for statement in seen] == ["UPDATE", "SELECT"]
+
+
 async def test_a_connection_lost_under_it_costs_nobody_a_session(postgres_url: str) -> None:
     async with serve(postgres_url) as server:
         phones = [await server.sign_in(f"lost{number}@example.com") for number in range(4)]
