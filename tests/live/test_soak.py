@@ -41,6 +41,7 @@ DAY = 86_400
 SETTINGS: dict[str, Any] = {
     "elixir_access_ttl": 10 * DAY,  # a phone that thinks for a second thinks for ten minutes
     "elixir_idle_ttl": DAY,
+    "replay_budget": 8,  # the window of 30 s is over in a blink here, so every lost answer is a late one
     "limit_invalid_refresh_per_client": "1000000/day",
     "limit_wrong_codes_per_client": "1000000/day",
     "limit_login_per_client": "1000000/day",
