@@ -20,7 +20,7 @@ from gatepass.pages.site import own_path
 from gatepass.surfaces import console
 from gatepass.surfaces.console.refusals import SPELLING, spelling
 from gatepass.wiring import Fault, MethodNotAllowed, PayloadTooLarge
-from harness import LOGIN, VERIFY, Phone, Server
+from harness import LOGIN, VERIFY, Phone, Server, serve
 
 OPEN = {"/console", "/console/sign-in", "/console/link/{token}"}
 """What nobody has to be signed in for."""
@@ -92,6 +92,23 @@ async def test_a_form_of_another_visitor_or_another_site_changes_nothing(server:
         assert answer.status_code == 403, (fields, headers)
         assert "form has gone stale" in answer.text
     assert await trace(server) == before
+
+
+async def test_so_it_is_in_the_rooms_of_test_mode_and_elsewhere_they_are_not_there(
+    sqlite_url: str, sqlite_server: Server, name: str
+) -> None:
+    async with serve(sqlite_url, test_mode=True) as server:
+        operator, stranger = await at_work(server, name), Visitor(server)
+        for path in paths("GET", test_mode=True):
+            answer = await stranger.get(filled(path, team_id=server.team.id))
+            assert (answer.status_code, answer.text) == (303, ""), path
+        for path in paths("POST", test_mode=True):
+            where = filled(path, team_id=server.team.id)
+            assert (await operator.post(where, csrf=stranger.token)).status_code == 403, path
+            assert (await operator.post(where, headers={"sec-fetch-site": "cross-site"})).status_code == 403, path
+    elsewhere = await at_work(sqlite_server, f"{name}-x")
+    for path in paths("GET", test_mode=True):
+        assert (await elsewhere.get(filled(path, team_id=sqlite_server.team.id))).status_code == 404, path
 
 
 async def test_a_form_of_our_own_is_taken_with_whatever_a_browser_says_of_it(server: Server, operator: Visitor) -> None:
