@@ -19,8 +19,8 @@ from life import Life, begin
 
 
 @pytest.fixture
-async def life(sqlite_server: Server) -> Life:
-    return await begin(sqlite_server)
+async def life(server: Server) -> Life:
+    return await begin(server)
 
 
 def genuine(life: Life) -> str:

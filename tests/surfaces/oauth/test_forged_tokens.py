@@ -49,8 +49,7 @@ class Scene:
 
 
 @pytest.fixture
-async def scene(sqlite_server: Server) -> Scene:
-    server = sqlite_server
+async def scene(server: Server) -> Scene:
     backend = await new_backend(server)
     app = await backend.sign_in()
     token = await backend.sign_in_token(app.user_id)
