@@ -79,11 +79,13 @@ class Browser:
 
     def _judged(self, page: Page) -> list[str]:
         page.evaluate(f"() => {{ if (!window.axe) {{ {_AXE.read_text()} }} }}")
-        return page.evaluate(
+        found: list[str] = page.evaluate(
             "rules => axe.run(document, {runOnly: rules, resultTypes: ['violations']})"
             ".then(result => result.violations.map(one => one.id + ': ' + one.nodes.map(node => node.html).join(' | ')))",
             _RULES,
         )
+        wider = page.evaluate(_STICKS_OUT)
+        return [*found, f"sticks out by {wider} px"] if wider > 0 else found
 
     def picture(
         self, name: str, page: Page | None = None, *, size: dict[str, int] = DESKTOP, dark: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,8 @@ def state(check: str, **given: Any) -> tuple[State, str]:
 
 @pytest.mark.parametrize("check", [check.__name__ for check in settings_checks.CHECKS])
 def test_nothing_is_found_where_all_is_well(check: str, free_directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("GATEPASS_")]:
+        monkeypatch.delenv(name)
     assert state(check)[0] is State.OK
 
 

@@ -96,7 +96,7 @@ def test_a_world_for_each_test_on_a_server_of_our_own_and_on_one_that_runs(tmp_p
         where = ("--gatepass-url", server.url, "--gatepass-admin-token", server.facts["admin_token"])
         borrowed = pytest_of(tmp_path, *where)
         assert borrowed.returncode == 0, borrowed.stdout
-        assert "method=DELETE route=/worlds/{team_id}" in server.log
+        assert "method=DELETE route=/_test/worlds/{team_id}" in server.log
     assert "6 passed" in borrowed.stdout
     half = pytest_of(tmp_path, "--gatepass-url", "http://127.0.0.1:9")
     assert half.returncode == 4

@@ -136,5 +136,5 @@ async def test_a_key_revoked_after_a_jump_back_is_dead_at_once(server: Server, j
     await server.runtime.transact(revoke)
 
     assert (await server.post(REFRESH, {"refreshToken": phone.refresh_token})).json()["error"]["code"] == 1001
-    events = await server.runtime.read(lambda unit: audit.list_events(unit))
+    events = await server.runtime.read(lambda unit: audit.list_events(unit, audit.Filter(team_id=server.team.id)))
     assert audit.Event.KEY_REVOKED in {event.event for event in events}
