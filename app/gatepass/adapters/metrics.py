@@ -126,7 +126,11 @@ class Metrics:
         return Seen(facts, Counter(self._refusals), {key: list(row) for key, row in self._requests.items()})
 
     def everyone(self) -> tuple[Seen, int]:
-        """What all processes that share the directory have seen, and how many of them are alive."""
+        """What all processes that share the directory have seen, and how many of them are alive.
+
+        What is told here is written first: no kill takes back what a scraper has heard.
+        """
+        self.write()
         total, alive = self.own(), 1
         for path in self._others():
             try:

@@ -172,14 +172,13 @@ async def claim(unit: Unit, most: int = 20, *, ahead: ColumnElement[int] | None 
         .with_for_update(skip_locked=True)
         .cte("due")  # looked up once; as a subquery PostgreSQL may run it again for each row, each time up to the limit
     )
-    rows = (
-        await unit.db.execute(
-            update(outbox)
-            .where(outbox.c.id.in_(select(due.c.id)), outbox.c.state == State.PENDING.value, _is_due(now))
-            .values(due_at=now + LEASE, tries=outbox.c.tries + 1)
-            .returning(*outbox.c)
-        )
-    ).all()
+    claimed = await unit.db.execute(
+        update(outbox)
+        .where(outbox.c.id.in_(select(due.c.id)), outbox.c.state == State.PENDING.value, _is_due(now))
+        .values(due_at=now + LEASE, tries=outbox.c.tries + 1)
+        .returning(*outbox.c)
+    )
+    rows = sorted(claimed, key=lambda row: row.id)  # as they were queued
     await _settle(unit, State.DISCARDED, [row.id for row in rows if not row.deliver])
     mails = [(row, _unseal(unit, row.sealed)) for row in rows if row.deliver]
     await _settle(unit, State.REFUSED, [row.id for row, mail in mails if mail is None], "no listed secret opens it")

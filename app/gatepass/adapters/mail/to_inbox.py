@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from uuid import UUID
 
@@ -34,6 +35,7 @@ class InboxPostman:
         self._code_in_subject = code_in_subject
         self._prints_codes = prints_codes
         self._arrived = arrived
+        self._in_order = asyncio.Lock()
 
     async def deliver(self, claimed: Claimed) -> None:
         """Keep the mail. Delivering twice keeps it once: the message has the mail's own id."""
@@ -56,7 +58,8 @@ class InboxPostman:
                 ),
             )
 
-        await self._transact(keep)
+        async with self._in_order:  # of two codes the one that was asked for last is the latest
+            await self._transact(keep)
         self._arrived(claimed.team_id)
         if self._prints_codes and with_code:
             # The whole line is the event: values under a key named `code` do not survive the log's redaction.
