@@ -208,7 +208,10 @@ def test_both_workers_are_in_the_sum_and_a_killed_one_stays_in_it(tmp_path: Path
             return {}
 
     def codes() -> set[float]:
-        return {scrape().get(("gatepass_codes_sent_total", ()), -1) for _ in range(6)}
+        told = [scrape().get(("gatepass_codes_sent_total", ())) for _ in range(6)]
+        return {
+            number for number in told if number is not None
+        }  # a call that the killed worker had taken has no answer
 
     with serving as server:
         until(lambda: scrape().get(("gatepass_processes", ())) == 2, "two workers")
