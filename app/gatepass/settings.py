@@ -46,7 +46,8 @@ class Settings(BaseSettings):
     database_url: SecretStr = Field(
         SecretStr("sqlite:///gatepass.db"),
         description="sqlite:///path or postgresql://user:pass@host/name; "
-        "of several hosts (one:5432,two:5432) the one that takes writes.",
+        "of several hosts (one:5432,two:5432) the one that takes writes; TLS as libpq has it, "
+        "?sslmode=verify-full&sslrootcert=/path.pem.",
     )
     public_url: str = Field("http://127.0.0.1:8000", description="Where clients reach this server.")
     junction_audience: str = Field("junction-api", description="The aud of Junction access tokens.")
@@ -136,6 +137,8 @@ class Settings(BaseSettings):
         how = "write it like sqlite:///path or postgresql://user:password@host/name"
         try:
             url = database_url.parse(value.get_secret_value())
+        except database_url.UnknownSslMode:
+            raise
         except ValueError:
             raise ValueError(how) from None
         kind = url.get_backend_name()

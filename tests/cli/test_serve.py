@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import sqlite3
 import subprocess
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -98,3 +99,29 @@ def test_a_port_that_another_server_took_meanwhile_is_no_reason_to_try_for_ever(
         "next: the log above says why",
     ]
     assert "cannot_listen" in said.decode()
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="the system does not say whose child a process is")
+def test_workers_whose_supervisor_was_killed_stop_and_leave_the_port(tmp_path: Path) -> None:
+    assert commands.run("migrate", "up", cwd=tmp_path, **GOOD).returncode == 0
+    port = free_port()
+    with commands.serve(tmp_path, port, "--workers", "2", **GOOD) as server:
+        supervisor = server.process.pid
+        family = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()
+        server.process.kill()
+        server.process.wait()
+        deadline = time.monotonic() + commands.PATIENCE
+        while any(_runs(pid) for pid in family):
+            assert time.monotonic() < deadline, server.log
+            time.sleep(0.02)
+        with socket.create_server(("127.0.0.1", port)):
+            pass
+        assert "supervisor_died" in server.log
+    assert len(family) > 2, "two workers, and what counts their resources"
+
+
+def _runs(pid: str) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

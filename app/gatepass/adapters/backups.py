@@ -16,7 +16,9 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sqlalchemy import URL, make_url
+from sqlalchemy import URL
+
+from gatepass.core import database_url
 
 PROGRAMS = Path("/usr/lib/postgresql")
 """Where Debian keeps them, a directory per version."""
@@ -41,12 +43,12 @@ class Contents:
     sealed_keys: list[bytes] = field(default_factory=list, repr=False)
 
 
-def save(database_url: str, path: Path) -> Contents:
+def save(url: str, path: Path) -> Contents:
     """Copy the database into a new file (0600), whole or not at all, and read it back. Raises BackupFailed."""
-    url = make_url(database_url)
+    database = database_url.parse(url)
     with _new_file(path) as beside:
-        if url.get_backend_name() == "sqlite":
-            _copy_sqlite(_existing(url), beside)
+        if database.get_backend_name() == "sqlite":
+            _copy_sqlite(_existing(database), beside)
             return _read_sqlite(beside)
         _run("pg_dump", "--format=custom", "--no-owner", "--no-privileges", f"--file={beside}", url=url)
         return _read_dump(beside)
@@ -63,25 +65,25 @@ def read(path: Path) -> Contents:
     raise BackupFailed(f"{path} is no backup of Gatepass", "name the file that gatepass backup wrote")
 
 
-def put_back(path: Path, database_url: str, prepare: Callable[[str], None]) -> None:
+def put_back(path: Path, url: str, prepare: Callable[[str], None]) -> None:
     """Make an empty database what *path* holds. *prepare* is given the URL of the restored one; on SQLite before
     anybody can open it under its name.
 
     Raises BackupFailed, also where the database is not empty: nothing is ever overwritten.
     """
-    url = make_url(database_url)
+    database = database_url.parse(url)
     is_dump = _begins(path, b"PGDMP")
-    if is_dump is (url.get_backend_name() == "sqlite"):
+    if is_dump is (database.get_backend_name() == "sqlite"):
         raise BackupFailed(
             f"{path} is of the other kind of database", "point GATEPASS_DATABASE_URL at one of the kind it came from"
         )
     if is_dump:
         _put_back_dump(path, url)
-        prepare(database_url)
+        prepare(url)
         return
-    with _new_file(Path(url.database or "")) as beside:
+    with _new_file(Path(database.database or "")) as beside:
         _copy_sqlite(path, beside, wal=True)
-        prepare(url.set(database=str(beside)).render_as_string(hide_password=False))
+        prepare(database.set(database=str(beside)).render_as_string(hide_password=False))
 
 
 def _begins(path: Path, magic: bytes) -> bool:
@@ -207,7 +209,7 @@ def _count(found: Contents, table: str, row: dict[str, str]) -> None:
             found.sealed_keys.append(bytes.fromhex(row["sealed"].removeprefix("\\\\x")))
 
 
-def _put_back_dump(path: Path, url: URL) -> None:
+def _put_back_dump(path: Path, url: str) -> None:
     _run(
         "pg_restore",
         "--no-owner",
@@ -222,10 +224,11 @@ def _put_back_dump(path: Path, url: URL) -> None:
     )
 
 
-def _run(program: str, *arguments: str, url: URL, named: bool = False) -> None:
+def _run(program: str, *arguments: str, url: str, named: bool = False) -> None:
     """Run one of PostgreSQL's programs on the database; its password is in nobody's list of processes."""
     command = [_tool(program, url), *arguments, *(() if named else ("--dbname", _connection(url)))]
-    environment = _plain_environment() | ({"PGPASSWORD": str(url.password)} if url.password else {})
+    password = database_url.parse(url).password
+    environment = _plain_environment() | ({"PGPASSWORD": str(password)} if password else {})
     done = subprocess.run(  # noqa: S603 - as above
         command, env=environment, capture_output=True, text=True, check=False
     )
@@ -248,7 +251,7 @@ def _last_line(said: str) -> str:
     return (errors or lines or ["it said nothing"])[0].strip()
 
 
-def _tool(program: str, url: URL | None = None) -> str:
+def _tool(program: str, url: str | None = None) -> str:
     """The newest one there is: an older pg_dump refuses a newer server. Raises BackupFailed with what to run instead."""
     own = sorted(PROGRAMS.glob(f"*/bin/{program}"), key=lambda found: int(found.parts[-3]))
     if own:
@@ -266,21 +269,9 @@ def _tool(program: str, url: URL | None = None) -> str:
     )
 
 
-def _connection(url: URL) -> str:
-    """*url* as libpq's keyword/value string, several hosts included, without the password."""
-    listed = url.query.get("host", ())
-    several = [listed] if isinstance(listed, str) else list(listed)
-    hosts = [
-        host.rpartition(":") if ":" in host else (host, "", "5432") for host in ",".join(several).split(",") if host
-    ]
-    given: dict[str, object] = {
-        "host": ",".join(host for host, _, _ in hosts) or url.host,
-        "port": ",".join(port for _, _, port in hosts) or url.port,
-        "user": url.username,
-        "dbname": url.database,
-        "sslmode": url.query.get("sslmode") or url.query.get("ssl"),
-    }
-    return " ".join(f"{name}={_quoted(str(value))}" for name, value in given.items() if value)
+def _connection(url: str) -> str:
+    """*url* as libpq's keyword/value string, several hosts and TLS included, without the password."""
+    return " ".join(f"{name}={_quoted(value)}" for name, value in database_url.of_libpq(url).items())
 
 
 def _quoted(value: str) -> str:

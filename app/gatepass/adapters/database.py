@@ -24,7 +24,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from gatepass.adapters.postgres_server import PostgresServer
+from gatepass.adapters.postgres_server import PostgresServer, TlsFailed
 from gatepass.core import database_url
 from gatepass.core.errors import Unavailable
 
@@ -178,6 +178,8 @@ class Database:
 
 def _explain(error: Exception, *, committing: bool) -> None:
     """Turn a failure of the database into what to do about it. Returns for a fault in the statement itself."""
+    if isinstance(error, TlsFailed):
+        raise Unavailable(str(error)) from error
     if isinstance(error, DBAPIError):
         origin: Any = error.orig
         state = getattr(origin, "sqlstate", None) or ""

@@ -12,6 +12,8 @@ with it (PostgreSQL, "Synchronous Replication").
 from __future__ import annotations
 
 import asyncio
+import ssl
+from pathlib import Path
 from typing import Any, TypeAlias
 from weakref import WeakSet
 
@@ -43,18 +45,26 @@ class OutOfReach(ConnectionError):
     """No host lets us in, or none of them takes writes."""
 
 
+class TlsFailed(OutOfReach):
+    """TLS cannot be had as the URL asks for it: why, in words that name no host. Trying again does not help."""
+
+
 class PostgresServer:
     """One server, on the one or several hosts that *url* names; the last that let us in is asked first."""
 
     def __init__(self, url: str) -> None:
         self._urls = database_url.per_host(url)
+        self._files = database_url.tls_files(url)
+        self._tls = ssl.create_default_context() if database_url.trusts_system(url) else None
         self._connections: WeakSet[Connection] = WeakSet()
         self._is_away = False
         self._is_trying = False
         self._try_at = 0.0
 
     async def connect(self, **server_settings: str) -> Connection:
-        """A new connection. Raises OutOfReach, at once where somebody has just found out; and what the server refuses."""
+        """A new connection. Raises OutOfReach, at once where somebody has just found out; TlsFailed; and what the server
+        refuses.
+        """
         loop = asyncio.get_running_loop()
         if self._is_away and (self._is_trying or loop.time() < self._try_at):
             raise OutOfReach("known to be away")
@@ -75,7 +85,11 @@ class PostgresServer:
         for url in tuple(self._urls):
             try:
                 connection: Connection = await asyncpg.connect(
-                    url, timeout=CONNECT_LIMIT, command_timeout=UNWATCHED_LIMIT, server_settings=server_settings
+                    url,
+                    timeout=CONNECT_LIMIT,
+                    command_timeout=UNWATCHED_LIMIT,
+                    server_settings=server_settings,
+                    ssl=self._tls,
                 )
             except _AWAY as error:
                 failure = error
@@ -83,7 +97,23 @@ class PostgresServer:
                 self._urls.remove(url)
                 self._urls.insert(0, url)
                 return connection
+        if why := self._why_no_tls(failure):
+            raise TlsFailed(why) from failure
         raise OutOfReach(type(failure).__name__) from failure
+
+    def _why_no_tls(self, failure: BaseException | None) -> str | None:
+        match failure:
+            case ssl.SSLCertVerificationError():
+                return f"the database's certificate is not trusted: {failure.verify_message or 'verification failed'}"
+            case ConnectionError() if "rejected SSL upgrade" in str(failure):
+                return "the database offers no TLS, and its URL asks for it"
+            case ssl.SSLError():
+                return f"TLS with the database failed: {failure.reason or 'no more is known'}"
+            case OSError():
+                for name, path in self._files.items():
+                    if not Path(path).is_file():
+                        return f"{name} in the database's URL names a file that is not there"
+        return None
 
     def watch(self, connection: Connection, patience: float) -> Watch:
         """Drop every connection when a statement on this one has had no answer for *patience* seconds."""

@@ -10,6 +10,7 @@ import typer
 from pydantic import ValidationError
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
+from gatepass.adapters.postgres_server import TlsFailed
 from gatepass.cli.output import Failure
 from gatepass.core.errors import Conflict, InputRefused, NotFound, Refusal, Unavailable
 from gatepass.settings import PREFIX, MisspeltSetting
@@ -36,6 +37,8 @@ def understand(error: Exception) -> Failure:
             return Failure(f"there is no such {what}", WHERE_TO_LOOK.get(what, "look at its list"))
         case InputRefused() | Conflict():
             return Failure(str(error), "correct it and run the command again")
+        case TlsFailed() | Unavailable(__cause__=TlsFailed()):
+            return Failure(str(error), "look at the host, sslmode and sslrootcert in GATEPASS_DATABASE_URL")
         case Unavailable() | DBAPIError() | asyncpg.PostgresError() | asyncpg.InterfaceError() | ConnectionError():
             return Failure(
                 "the database does not answer, or not as a database of ours",

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import resource
 import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import closing, suppress
-from multiprocessing import connection
+from multiprocessing import connection, parent_process
+from threading import Thread
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -122,7 +124,13 @@ class _Server(uvicorn.Server):
 
 
 class _Worker(multiprocess.Process):
-    """One process of several, running our server. One that dies while it is asked whether it lives is dead at once."""
+    """One process of several, running our server. One that dies while it is asked whether it lives is dead at once; one
+    whose supervisor dies stops in good order, for nobody else would ever tell it to, and it would keep the port.
+    """
+
+    def target(self, sockets: list[socket.socket] | None = None) -> None:
+        Thread(target=_stop_when_orphaned, daemon=True).start()
+        super().target(sockets)
 
     def ping(self, timeout: float = HANGS_AFTER) -> bool:
         try:
@@ -137,6 +145,14 @@ class _Worker(multiprocess.Process):
         if self._server is None:
             self._server = _Server(self.config)
         return self._server
+
+
+def _stop_when_orphaned() -> None:
+    supervisor = parent_process()
+    assert supervisor is not None
+    supervisor.join()
+    log.warning("supervisor_died", next="stopping in good order")
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 multiprocess.Process = _Worker  # type: ignore[misc] # the supervisor makes its workers by this name alone

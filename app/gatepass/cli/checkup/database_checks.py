@@ -111,7 +111,10 @@ async def database_encryption(runtime: Runtime) -> Finding:
         return skipped("it is on this host")
     if await runtime.read(lambda unit: _ask(unit, "select ssl from pg_stat_ssl where pid = pg_backend_pid()")):
         return ok("TLS")
-    return warn(f"the connection to {host} is not encrypted", "add ?ssl=require, or keep it in a network of its own")
+    return warn(
+        f"the connection to {host} is not encrypted",
+        "add ?sslmode=verify-full&sslrootcert=system, or the file of its authority",
+    )
 
 
 async def volume(runtime: Runtime) -> Finding:
