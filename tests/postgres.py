@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -105,6 +106,22 @@ class Cluster:
     def stop(self, mode: str = "immediate") -> None:
         """Stop the server: `fast` says goodbye, `immediate` is a crash."""
         self._run("pg_ctl", "-D", str(self.data), "-m", mode, "-w", "stop")
+
+    def freeze(self) -> None:
+        """Stop all its processes where they are: nothing is refused and nothing answered, until it thaws."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let a frozen server go on."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: int) -> None:
+        """To the first process, which makes the others, and then to those."""
+        first = int((self.data / "postmaster.pid").read_text().split()[0])
+        os.kill(first, number)
+        for child in Path(f"/proc/{first}/task/{first}/children").read_text().split():
+            with suppress(ProcessLookupError):
+                os.kill(int(child), number)
 
     def remove(self) -> None:
         """Delete the data, the server that still runs on it stopped first."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 from gatepass.adapters.http_protocol import BreakableHttpProtocol, HttpProtocol
@@ -26,3 +28,31 @@ def test_a_worker_that_dies_while_it_is_asked_is_known_to_be_dead_at_once() -> N
         worker.process.kill()
         assert asking.result(30) is False
     worker.join()
+
+
+STUCK = """
+import asyncio
+from gatepass.cli import running
+
+async def app(scope, receive, send):
+    await receive()
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    await asyncio.sleep(3600)
+
+async def ready():
+    print("ready", flush=True)
+
+running.STOPS_WITHIN = 0.3
+running.run(running.config(app), running.listen("127.0.0.1", 0), ready=ready)
+"""
+
+
+def test_a_server_that_cannot_end_in_order_ends_all_the_same() -> None:
+    with subprocess.Popen([sys.executable, "-c", STUCK], stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        assert server.stdout.readline() == "ready\n"
+        server.terminate()
+        said, _ = server.communicate(timeout=60)
+    assert server.returncode == 0
+    assert "stopped_at_once" in said

@@ -70,10 +70,22 @@ def workers_of(running: Running) -> list[int]:
     return [int(child) for child in children if b"spawn_main" in _command_line(child)]
 
 
+def alive(pids: list[int]) -> list[int]:
+    """Those of the processes that still run; one that ended and that nobody has asked after yet does not."""
+    return [pid for pid in pids if _state(pid) not in ("", "Z")]
+
+
 def kill(pids: list[int]) -> None:
     """SIGKILL to each, all at one moment."""
     for pid in pids:
         os.kill(pid, signal.SIGKILL)
+
+
+def _state(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return ""
 
 
 def _command_line(pid: str) -> bytes:

@@ -19,15 +19,18 @@ from commands import Running
 from crowd import crowd, good_answer_after
 from gatepass.adapters.database import Database
 from gatepass.core.sessions import sessions
+from harness import LOGIN
 from ledger import Ledger
 from phones import Deployment, ElixirPhone, JunctionPhone, Phone
-from postgres import free_port
+from postgres import Cluster, free_port
 from proxy import nginx
 
 pytestmark = pytest.mark.live
 
 STOP_LIMIT = 15.0
-"""Seconds from SIGTERM to the exit: ten for requests, five for mails under way."""
+"""Seconds from SIGTERM to the exit: ten for requests, what is left for mails under way."""
+MOMENTS = (0.3, 5.0)
+"""Seconds that the database has been silent when a server is told to stop."""
 ROUNDS = 5
 PHONES = 10
 
@@ -76,6 +79,98 @@ async def test_requests_under_way_are_answered_before_the_server_goes(
         assert await leaving < STOP_LIMIT
     assert not ledger.violations
     assert (ledger.answers["refresh 200"], ledger.count("503"), ledger.count("dropped")) == (PHONES, 0, 0)
+
+
+async def test_workers_whose_supervisor_was_killed_answer_what_they_have_and_go(
+    live_database_url: str, tmp_path: Path
+) -> None:
+    port = free_port()
+    settings = fleet.settings_for(live_database_url, port)
+    deployment = await fleet.deploy(settings)
+    ledger = Ledger()
+    async with (
+        fleet.serve(tmp_path, port, settings) as server,
+        httpx.AsyncClient(base_url=deployment.url, timeout=30) as http,
+    ):
+        phones = signed_in(deployment, http, ledger)
+        await asyncio.gather(*(phone.sign_in() for phone in phones))
+        workers = fleet.workers_of(server)
+        async with everything_held(live_database_url):
+            refreshes = [asyncio.create_task(phone.refresh()) for phone in phones]
+            await asyncio.sleep(0.3)  # until each is in a server's hands, which nothing tells
+            server.process.kill()
+            killed = time.monotonic()
+            await asyncio.sleep(0.7)
+            assert not any(refresh.done() for refresh in refreshes)
+        await asyncio.gather(*refreshes)
+        while fleet.alive(workers):
+            assert time.monotonic() < killed + STOP_LIMIT
+            await asyncio.sleep(0.05)
+    assert not ledger.violations
+    assert (ledger.answers["refresh 200"], ledger.count("503"), ledger.count("dropped")) == (PHONES, 0, 0)
+
+
+@asynccontextmanager
+async def hanging_mail() -> AsyncIterator[tuple[str, list[object]]]:
+    """A mail server that takes connections and says nothing; its URL, and who has come."""
+    came: list[object] = []
+
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        came.append(writer)
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(say_nothing, "127.0.0.1", 0) as server:
+        yield f"smtp://127.0.0.1:{server.sockets[0].getsockname()[1]}", came
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_a_server_stops_in_time_whose_database_and_mail_have_fallen_silent(
+    own_postgres: Cluster, tmp_path: Path, workers: int
+) -> None:
+    """With refreshes, sign-ins and mails in its hands, told twice, at several moments after the silence began."""
+    took, asked_for = [], 0
+    async with hanging_mail() as (smtp_url, came):
+        for number, moment in enumerate(MOMENTS):
+            room = tmp_path / str(number)
+            room.mkdir()
+            port = free_port()
+            url = own_postgres.create_database(f"silent_{number}")
+            settings = fleet.settings_for(url, port, smtp_url=smtp_url)
+            deployment = await fleet.deploy(settings)
+            async with (
+                fleet.serve(room, port, settings, workers=workers) as server,
+                httpx.AsyncClient(base_url=deployment.url, timeout=60) as http,
+            ):
+                phones = signed_in(deployment, http, Ledger())
+                came.clear()
+                await asyncio.gather(*(phone.sign_in() for phone in phones))
+                async with asyncio.timeout(30):
+                    while not came:
+                        await asyncio.sleep(0.01)
+                own_postgres.freeze()
+                try:
+                    key = {"x-api-key": deployment.publishable_key}
+                    asked = [asyncio.create_task(phone.ask_for_refresh(phone.refresh_token)) for phone in phones]
+                    for phone in phones:
+                        body = {"email": f"{phone.name}@example.com"}
+                        asked.append(asyncio.create_task(http.post(LOGIN, json=body, headers=key)))
+                    await asyncio.sleep(moment)
+                    leaving = asyncio.create_task(stopped(server))
+                    await asyncio.sleep(1)
+                    server.process.send_signal(signal.SIGTERM)
+                    took.append(await leaving)
+                    answers = await asyncio.gather(*asked)
+                finally:
+                    own_postgres.thaw()
+            assert {answer.status_code for answer in answers} == {503}
+            assert all(answer.headers["retry-after"].isdecimal() for answer in answers)
+            asked_for += len(answers)
+    assert max(took) < STOP_LIMIT
+    figures.publish(
+        f"stopping-silent-{workers}",
+        f"gone {max(took):.1f} s after SIGTERM at most; {asked_for} requests under way, all told 503",
+    )
 
 
 def signed_in(deployment: Deployment, http: httpx.AsyncClient, ledger: Ledger) -> list[Phone]:

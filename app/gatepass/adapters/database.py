@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, nullcontext
+from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from functools import partial
 from typing import Any, TypeVar, cast
 
@@ -36,8 +36,8 @@ STATEMENT_LIMIT = 5.0
 """Seconds one statement may run."""
 ANSWER_LIMIT = 6.0
 """Seconds until an answer of PostgreSQL's is given up: later than it gives up itself."""
-GOODBYE = 2.0
-"""Seconds that closing connections may take."""
+GOODBYE = 1.0
+"""Seconds that closing connections may take, those of each kind."""
 ATTEMPTS = 3
 
 _AGAIN = {
@@ -106,9 +106,10 @@ class Database:
     async def dispose(self) -> None:
         """Close every connection, politely where the server still listens."""
         try:
-            async with asyncio.timeout(GOODBYE):
-                await self.engine.dispose()
-        except TimeoutError:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(GOODBYE):
+                    await self.engine.dispose()
+        finally:
             if self.server is not None:
                 self.server.drop_all()
 

@@ -28,7 +28,7 @@ FLUSH_EVERY = 5.0
 """Seconds between two writes of what was counted."""
 MOST_USES = 5_000
 """Different uses of keys that are remembered between two writes: callers may call themselves anything."""
-GRACE = 5.0
+GRACE = 1.5
 """Seconds that the last write may take when the process is told to stop."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import resource
 import signal
@@ -11,7 +12,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from contextlib import closing, suppress
 from multiprocessing import connection, parent_process
-from threading import Thread
+from threading import Thread, Timer
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -30,6 +31,9 @@ GRACE = 10
 """Seconds for requests under way when the server is told to stop."""
 HANGS_AFTER = 30
 """Seconds in which a worker must say that it lives, the first time when it has started; on a busy machine that is long."""
+STOPS_WITHIN = 13.5
+"""Seconds from being told to stop until a process is gone, whatever it still waits for: ten for requests, the rest for
+mail, counts and goodbyes where the other ends are silent."""
 AT_THE_DOOR = 1.0
 """Seconds in which connections that were made but not taken yet must be taken, before the door is closed."""
 TEST_GRACE = 1
@@ -101,7 +105,20 @@ def config(app: Any, *, workers: int = 1, factory: bool = False, test_mode: bool
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's, which ends in good order where it may not listen, and stops only when nobody waits at the door."""
+    """uvicorn's, which ends in good order where it may not listen, stops only when nobody waits at the door, and does
+    stop: also where a database, a mail server or a name server is silent.
+    """
+
+    def __init__(self, served: uvicorn.Config) -> None:
+        super().__init__(served)
+        self._last_resort = Timer(STOPS_WITHIN, _leave_at_once)
+        self._last_resort.daemon = True
+
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        try:
+            super().run(sockets)
+        finally:
+            self._last_resort.cancel()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         try:
@@ -114,6 +131,7 @@ class _Server(uvicorn.Server):
             sys.exit(STARTUP_FAILURE)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._last_resort.start()
         for listening in sockets or []:
             backlog.close_to_newcomers(listening)
         with suppress(TimeoutError):
@@ -121,6 +139,13 @@ class _Server(uvicorn.Server):
                 while any(backlog.waiting(listening) for listening in sockets or []):  # noqa: ASYNC110 - the kernel tells
                     await asyncio.sleep(0.005)
         await super().shutdown(sockets)
+
+
+def _leave_at_once() -> None:
+    """Nothing that decides anything is lost: what is not committed was acknowledged to nobody."""
+    log.warning("stopped_at_once", why=f"not done {STOPS_WITHIN} s after being told to stop")
+    logging.shutdown()
+    os._exit(0)
 
 
 class _Worker(multiprocess.Process):

@@ -14,9 +14,11 @@ session is unused, and looking again always is.
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from uuid import UUID
 
-from gatepass.adapters.database import Database
+from gatepass.adapters.database import GOODBYE, Database
 from gatepass.adapters.hot.batches import Batches
 from gatepass.adapters.hot.driver import Driver, Found, Receipt
 from gatepass.adapters.hot.postgres import Postgres
@@ -62,9 +64,11 @@ class Hot:
         return await self._redemptions.put(redemption.jti, redemption)
 
     async def close(self) -> None:
-        """Finish what is under way and let go of the connections."""
-        for batches in (self._rotations, self._receipts, self._looks, self._vouchings, self._redemptions):
-            await batches.finish()
+        """Finish what is under way, as far as the database lets us, and let go of the connections."""
+        kinds = (self._rotations, self._receipts, self._looks, self._vouchings, self._redemptions)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(GOODBYE):
+                await asyncio.gather(*(batches.finish() for batches in kinds))
         await self._driver.close()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -94,10 +95,13 @@ class Postgres:
         return connection
 
     async def close(self) -> None:
-        for connection in self._idle:
-            with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
-                await connection.close(timeout=1)
-        self._idle.clear()
+        idle, self._idle = self._idle, []
+        await asyncio.gather(*(_say_goodbye(connection) for connection in idle))
+
+
+async def _say_goodbye(connection: Connection) -> None:
+    with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+        await connection.close(timeout=1)
 
 
 _ROTATE = """
