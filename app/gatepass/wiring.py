@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Annotated, TypeVar, cast
 from uuid import UUID
 
 import structlog
-from fastapi import Depends, Request
+from fastapi import Depends, Request, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
-from starlette.requests import ClientDisconnect
 
 from gatepass.adapters.clock import Clock, SystemClock
 from gatepass.adapters.database import Database
@@ -67,6 +67,7 @@ class Runtime:
         self.tally = Tally()
         self.metrics = Metrics(self.tally.totals, settings.metrics_dir)
         self._proxies = settings.proxies()
+        self.is_proxy = lru_cache(maxsize=10_000)(self._is_proxy)
 
     async def close(self) -> None:
         """Let go of every connection."""
@@ -212,18 +213,17 @@ class Runtime:
         """Who sent *request*: the socket's peer, or behind configured proxies the rightmost hop that is none of them."""
         peer = request.client.host if request.client else ""
         if self._proxies and self.is_proxy(peer):
-            for hop in reversed(",".join(request.headers.getlist("x-forwarded-for")).split(",")):
-                try:
-                    peer = str(ip_address(hop.strip()))
-                except ValueError:
+            for hop in reversed(",".join(sent(request, b"x-forwarded-for")).split(",")):
+                if (address := _address(hop.strip())) is None:
                     break
+                peer = address
                 if not self.is_proxy(peer):
                     break
-        sent = dict(reversed(request.scope["headers"]))  # of several of one name, the first counts
+        headers = dict(reversed(request.scope["headers"]))  # of several of one name, the first counts
         return Caller(
             address=peer[:45],
-            user_agent=sent.get(b"user-agent", b"")[:255].decode("latin-1"),
-            sdk=_sdk(sent),
+            user_agent=headers.get(b"user-agent", b"")[:255].decode("latin-1"),
+            sdk=_sdk(headers),
             hung_up=request.is_disconnected,
         )
 
@@ -231,7 +231,7 @@ class Runtime:
         """The DPoP proof that came with *request*, and what it must speak of: the URL as configured, never as the Host
         header has it (RFC 9449 section 4.3). Raises DpopRefused for several proofs.
         """
-        proofs = request.headers.getlist("dpop")
+        proofs = sent(request, b"dpop")
         if len(proofs) > 1:
             raise DpopRefused("several proofs")
         if not proofs:
@@ -239,7 +239,7 @@ class Runtime:
         path = (request.scope.get("raw_path") or request.scope["path"].encode()).decode("latin-1")
         return dpop.Request(proofs[0], request.method, self.policy.issuer + path)
 
-    def is_proxy(self, host: str) -> bool:
+    def _is_proxy(self, host: str) -> bool:
         """Whether what *host* says of its own clients is believed."""
         try:
             address = ip_address(host)
@@ -248,11 +248,20 @@ class Runtime:
         return any(address in network for network in self._proxies)
 
 
-def _sdk(sent: Mapping[bytes, bytes]) -> str:
+@lru_cache(maxsize=10_000)
+def _address(hop: str) -> str | None:
+    """The address in *hop*, in the one spelling that budgets count under; None where it is none."""
+    try:
+        return str(ip_address(hop))
+    except ValueError:
+        return None
+
+
+def _sdk(headers: Mapping[bytes, bytes]) -> str:
     """`ios 4.1.2` or `android 5.0.0`, from the headers of the mobile SDKs; anything unprintable or long is dropped."""
     for platform, header in _SDK_HEADERS:
-        if header in sent:
-            version = sent[header].decode("latin-1")
+        if header in headers:
+            version = headers[header].decode("latin-1")
             return f"{platform} {version}"[:64] if version.isascii() and version.isprintable() else platform
     return ""
 
@@ -311,12 +320,39 @@ async def read_body(request: Request, limit: int) -> bytes:
     announced = next((value for name, value in request.scope["headers"] if name == b"content-length"), b"").lstrip(b"0")
     if announced.isdigit() and (len(announced) > 18 or int(announced) > limit):
         raise PayloadTooLarge("announced")
-    body = bytearray()
-    try:
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > limit:
-                raise PayloadTooLarge("chunked")
-    except ClientDisconnect:
-        raise InputRefused("", "did not arrive whole") from None
-    return bytes(body)
+    parts, size = [], 0
+    while True:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise InputRefused("", "did not arrive whole")
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > limit:
+            raise PayloadTooLarge("chunked")
+        if not message.get("more_body", False):
+            return b"".join(parts)
+
+
+def sent(request: Request, header: bytes) -> list[str]:
+    """Every value that came under the name *header*, lower case."""
+    return [value.decode("latin-1") for name, value in request.scope["headers"] if name == header]
+
+
+def first(request: Request, header: bytes) -> str:
+    """The first value under that name, empty where there is none."""
+    return next((value.decode("latin-1") for name, value in request.scope["headers"] if name == header), "")
+
+
+def only(values: list[str]) -> str | None:
+    """A header's one value. Of several, none: which one a proxy in front has looked at is not for us to guess."""
+    return values[0] if len(values) == 1 else None
+
+
+class Ready(Response):
+    """An answer whose *headers* are bytes already; its length is added."""
+
+    def __init__(self, status: int, body: bytes, headers: Sequence[tuple[bytes, bytes]]) -> None:
+        self.status_code = status
+        self.background = None
+        self.body = body
+        self.raw_headers = [(b"content-length", b"%d" % len(body)), *headers]

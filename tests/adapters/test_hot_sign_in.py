@@ -76,7 +76,7 @@ async def test_the_shared_exchange_writes_what_the_long_way_writes(limited: Back
         field.name for field in fields(granted) if getattr(granted, field.name) != getattr(expected, field.name)
     } == own - {"id"}
     ((one,), (other,)) = [await sessions_of(limited.server, str(token.user_id)) for token in (hot, long)]
-    assert {name for name in Session.__slots__ if getattr(one, name) != getattr(other, name)} == own - {"session_id"}
+    assert {name for name in Session._fields if getattr(one, name) != getattr(other, name)} == own - {"session_id"}
     ((told,), (expected_event,)) = [await events_of(limited, session.id) for session in (one, other)]
     assert (told.event, told.at, told.team_id, told.detail) == (
         expected_event.event,

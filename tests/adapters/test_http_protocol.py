@@ -61,6 +61,47 @@ async def until_closed(reader: asyncio.StreamReader) -> float:
     return time.monotonic() - began
 
 
+async def test_head_and_body_of_an_answer_leave_as_one_piece() -> None:
+    written: list[bytes] = []
+
+    class Noting(HttpProtocol):
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(NotingTransport(transport))  # type: ignore[arg-type]
+
+    class NotingTransport:
+        def __init__(self, transport: asyncio.Transport) -> None:
+            self._transport = transport
+
+        def write(self, data: bytes) -> None:
+            written.append(data)
+            self._transport.write(data)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._transport, name)
+
+    async with serving(protocol=Noting) as port, httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+        assert (await client.post("/", content=b"four")).text == "4"
+        assert (await client.head("/")).headers["content-length"] == "1"
+    assert [piece.partition(b"\r\n\r\n")[2] for piece in written] == [b"4", b""]
+
+
+async def test_the_head_of_a_stream_does_not_wait_for_its_first_part() -> None:
+    arrived = asyncio.Event()
+
+    async def stream(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await arrived.wait()
+        await send({"type": "http.response.body", "body": b"late"})
+
+    async with (
+        serving(stream) as port,
+        httpx.AsyncClient() as client,
+        client.stream("GET", f"http://127.0.0.1:{port}/") as answer,
+    ):
+        arrived.set()
+        assert await answer.aread() == b"late"
+
+
 hasty = partial(HttpProtocol, head_deadline=0.3, body_deadline=0.5)
 
 

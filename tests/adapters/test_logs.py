@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
 import json
 import logging
 import re
@@ -140,7 +142,9 @@ async def request(sqlite_url: str, method: str, path: str, **more: Any) -> httpx
     async with serve(sqlite_url) as server:
         transport = httpx.ASGITransport(logs.AccessLog(server.app), raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://gatepass.test") as client:
-            return await client.request(method, path, **more)
+            answer = await client.request(method, path, **more)
+    await asyncio.sleep(0)  # the turn of the loop in which the line is written
+    return answer
 
 
 async def test_a_request_leaves_one_line_with_its_route_and_never_its_url(lines: Any, sqlite_url: str) -> None:
@@ -185,6 +189,7 @@ async def test_a_mistake_of_ours_has_its_line_and_its_id_too(lines: Any) -> None
     app = logs.AccessLog(broken)
     with pytest.raises(RuntimeError):
         await app({"type": "http", "method": "GET", "headers": []}, None, None)  # type: ignore[arg-type]
+    await asyncio.sleep(0)
     (access,) = lines()
     assert (access["event"], access["status"]) == ("request", None)
 
@@ -192,6 +197,47 @@ async def test_a_mistake_of_ours_has_its_line_and_its_id_too(lines: Any) -> None
 async def test_a_route_of_an_included_router_is_told_whole(lines: Any, sqlite_url: str) -> None:
     await request(sqlite_url, "GET", "/admin/v1/signing-keys")
     assert {line["route"] for line in lines()} == {"/admin/v1/signing-keys"}
+
+
+@pytest.mark.parametrize("route", ["/v2/user/{user_id}", None, 'a "quoted" one'])
+@pytest.mark.parametrize("status", [200, None])
+def test_the_line_of_a_request_is_spelled_as_every_event_is(route: str | None, status: int | None) -> None:
+    logs.configure("json")
+    told = "a-request.1", "GET", route, status, 12.3, "2026-05-01T09:30:00.000001Z"
+    assert logs._request_as_json(*told) == logs._request_as_event(*told)
+
+
+async def test_lines_of_one_turn_leave_in_their_order_and_in_pieces_that_a_pipe_takes_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    logs.configure("json")
+    written: list[str] = []
+
+    class Pipe(io.StringIO):
+        def write(self, text: str) -> int:
+            written.append(text)
+            return len(text)
+
+    async def empty(scope: Any, receive: Any, send: Any) -> None:
+        pass
+
+    monkeypatch.setattr("sys.stderr", Pipe())
+    app = logs.AccessLog(empty)
+    for number in range(60):
+        headers = [(logs.HEADER, b"%d" % number)]
+        await app({"type": "http", "method": "GET", "headers": headers}, None, None)  # type: ignore[arg-type]
+        if number == 39:
+            structlog.get_logger("test").info("said in between")
+    assert len(written) < 10
+    await asyncio.sleep(0)
+    monkeypatch.undo()
+    said = [json.loads(line) for line in "".join(written).splitlines()]
+    assert [line.get("request", line["event"]) for line in said] == [
+        *map(str, range(40)),
+        "said in between",
+        *map(str, range(40, 60)),
+    ]
+    assert all(piece.endswith("\n") and len(piece) <= logs.WHOLE for piece in written)
 
 
 PACKAGE = Path(logs.__file__).parents[1]

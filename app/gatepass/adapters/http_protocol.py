@@ -3,8 +3,9 @@
 uvicorn waits for ever for a request that never comes whole and for a peer that never reads, takes a head of any length,
 reads on through a body that was refused, and lets what follows a body pass for headers. So a few hundred sockets could
 hold a server. It also answers every request or closes in good order, so no fault could lose an answer that was
-committed. All that belongs to the protocol; nothing above it sees a socket. What this relies on is uvicorn's inside:
-tests/adapters/test_http_protocol.py fails when that changes.
+committed. All that belongs to the protocol; nothing above it sees a socket. And it hands the system an answer in two
+pieces, head and body, each a call that costs as much as most of what a request does here. What this relies on is
+uvicorn's inside: tests/adapters/test_http_protocol.py fails when that changes.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from functools import cache, partial
 from typing import Any, NoReturn
 
 from httptools import HttpParserError
+from uvicorn.protocols.http import httptools_impl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 HEAD_DEADLINE = 10.0
@@ -243,6 +245,60 @@ class HttpProtocol(HttpToolsProtocol):
         """When (loop time) this connection will be closed if nothing more comes; None while a request is served."""
         waits = self._timer or self.timeout_keep_alive_task
         return waits.when() if waits is not None else None
+
+
+class _Cycle(RequestResponseCycle):
+    """uvicorn's, which keeps the head of an answer until its body comes and writes both at once.
+
+    Only of an answer that says how long it is: its body follows, while a stream's first part may be long in coming.
+    """
+
+    _head: Any = None
+
+    async def send(self, message: Any) -> None:
+        if self.response_started:
+            return await super().send(message)
+        if message["type"] == "http.response.start" and _tells_its_length(message, self.scope):
+            self._head = message
+            return None
+        if message["type"] != "http.response.body" or self._head is None:
+            return await super().send(message)
+        transport = self.transport
+        self.transport = _Joining(transport)  # type: ignore[assignment]
+        try:
+            await super().send(self._head)
+            return await super().send(message)
+        finally:
+            self.transport = transport
+
+
+def _tells_its_length(message: Any, scope: Any) -> bool:
+    return scope["method"] != "HEAD" and any(name == b"content-length" for name, _ in message.get("headers", ()))
+
+
+class _Joining:
+    """A transport that writes the first two pieces as one."""
+
+    __slots__ = ("_first", "_transport")
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._first: bytes | None = None
+
+    def write(self, data: bytes) -> None:
+        if self._first is None:
+            self._first = data
+        else:
+            self._transport.write(self._first + data)
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
+    def close(self) -> None:
+        self._transport.close()
+
+
+httptools_impl.RequestResponseCycle = _Cycle  # type: ignore[misc] # the protocol makes its cycles by this name alone
 
 
 @cache

@@ -1,18 +1,24 @@
 """Logs: one line per event on stderr, JSON or plain, nothing secret in it, every line of a request under its id.
 
 Everything passes one pipe, also what uvicorn and other libraries say through `logging`: stamp, name, scrub, render. Only
-the line of a request, which holds nothing that anyone chose, goes straight to the renderer.
+the line of a request, which holds nothing that anyone chose, is spelled at once; those of one turn of the event loop are
+written together.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import re
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, MutableMapping
 from contextvars import ContextVar
+from datetime import UTC, datetime
+from functools import lru_cache
+from threading import RLock
 from typing import Any, Literal
 
 import structlog
@@ -26,6 +32,8 @@ Answered = Callable[[str, str | None, int, float], None]
 REDACTED = "[redacted]"
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 HEADER = b"x-request-id"
+WHOLE = 4096
+"""Bytes that a pipe takes whole, whoever else writes to it (PIPE_BUF of Linux)."""
 
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
 _SECRET_WORDS = re.compile(
@@ -125,9 +133,26 @@ class AccessLog:
 
 
 def _note_request(request_id: str, method: str, route: str | None, status: int, ms: float) -> None:
-    """One line, straight to the renderer: every value in it is a number, a route's template or checked already."""
+    """One line, spelled at once: every value in it is a number, a route's template or checked already.
+
+    It is written when this turn of the event loop ends, with its neighbours; whatever else is said meanwhile, after it.
+    """
     if _level > logging.INFO:
         return
+    spell = _request_as_json if _render is _as_json else _request_as_event
+    _unwritten.append(spell(request_id, method, route, status or None, ms, _now()))
+    asyncio.get_running_loop().call_soon(_write_all)
+
+
+def _request_as_json(request_id: str, method: str, route: str | None, status: int | None, ms: float, at: str) -> str:
+    """What `_as_json` makes of the event below, at a tenth of the price; tests/adapters/test_logs.py compares them."""
+    return (
+        f'{{"level":"info","logger":"gatepass.access","request":"{request_id}","event":"request","method":"{method}",'
+        f'"route":{_quoted(route)},"status":{status or "null"},"ms":{ms},"at":"{at}"}}\n'
+    )
+
+
+def _request_as_event(request_id: str, method: str, route: str | None, status: int | None, ms: float, at: str) -> str:
     event = {
         "level": "info",
         "logger": "gatepass.access",
@@ -135,10 +160,33 @@ def _note_request(request_id: str, method: str, route: str | None, status: int, 
         "event": "request",
         "method": method,
         "route": route,
-        "status": status or None,
+        "status": status,
         "ms": ms,
+        "at": at,
     }
-    _Stderr().info(_render(None, "", _stamp(None, "", event)))
+    return _render(None, "", event) + "\n"
+
+
+def _now() -> str:
+    """`2026-05-01T09:30:00.123456Z`."""
+    second, micro = divmod(time.time_ns() // 1000, 1_000_000)
+    return f"{_second(second)}.{micro:06d}Z"
+
+
+@lru_cache(maxsize=4)
+def _second(since_epoch: int) -> str:
+    return datetime.fromtimestamp(since_epoch, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def _write_all() -> None:
+    """Write what is waiting, oldest first, in pieces that a pipe takes whole: several processes may share one."""
+    with _writing:
+        while _unwritten:
+            piece = _unwritten.popleft()
+            while _unwritten and len(piece) + len(_unwritten[0]) <= WHOLE:
+                piece += _unwritten.popleft()
+            sys.stderr.write(piece)
+            sys.stderr.flush()
 
 
 class _Stderr:
@@ -148,8 +196,8 @@ class _Stderr:
         self.name = name
 
     def _write(self, line: str) -> None:
-        sys.stderr.write(line + "\n")
-        sys.stderr.flush()
+        _unwritten.append(line + "\n")
+        _write_all()
 
     debug = info = warning = error = critical = exception = msg = _write
 
@@ -162,6 +210,11 @@ class _Funnel(logging.Handler):
             structlog.get_logger(record.name).log(record.levelno, record.getMessage(), exc_info=record.exc_info)
         except Exception:
             self.handleError(record)
+
+
+def _stamp(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    event["at"] = _now()
+    return event
 
 
 def _name(logger: Any, method: str, event: EventDict) -> EventDict:
@@ -234,7 +287,10 @@ def _printable(text: str) -> str:
 
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
+_quoted = lru_cache(maxsize=1024)(_encode)
+_unwritten: deque[str] = deque()
+"""Lines on their way out, each with its end."""
+_writing = RLock()
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_stamp = structlog.processors.TimeStamper(fmt="iso", utc=True, key="at")
 _render: Callable[[Any, str, EventDict], str] = _as_line
 _level = logging.INFO

@@ -8,6 +8,7 @@ one instant. A token dies with its session (`sid`); its text is never stored.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -292,7 +293,7 @@ LOOK = LOOK_AT.where(sessions.c.id == bindparam("session_id"))
 _SESSION_SIZE = len(sessions.c)
 
 
-def found_in(row: tuple[Any, ...]) -> tuple[Session, User]:
+def found_in(row: Sequence[Any]) -> tuple[Session, User]:
     """The session and user in a row of `LOOK`."""
     return session_of(row[:_SESSION_SIZE]), user_of(row[_SESSION_SIZE:])
 

@@ -9,6 +9,9 @@ import random
 from uuid import UUID
 
 ALPHANUMERIC = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+# A byte stands for the character that it goes round to; those of the last round, which is not whole, stand for none.
+_UNEVEN = bytes(range(256 - 256 % len(ALPHANUMERIC), 256))
+_TO_ALPHANUMERIC = bytes(ord(ALPHANUMERIC[byte % len(ALPHANUMERIC)]) for byte in range(256))
 
 
 class Mint:
@@ -42,8 +45,13 @@ class Mint:
         return f"{self._source.randrange(10**length):0{length}d}"
 
     def alphanumeric(self, length: int) -> str:
-        """*length* characters of `[A-Za-z0-9]`, 5.95 bits each."""
-        return "".join(self._source.choices(ALPHANUMERIC, k=length))
+        """*length* characters of `[A-Za-z0-9]`, each equally likely: 5.95 bits."""
+        if not isinstance(self._source, random.SystemRandom):  # one draw each: the worlds of a seed are known by heart
+            return "".join(self._source.choices(ALPHANUMERIC, k=length))
+        drawn = b""
+        while len(drawn) < length:
+            drawn += self.bytes(2 * length).translate(_TO_ALPHANUMERIC, _UNEVEN)
+        return drawn[:length].decode()
 
     def fraction(self) -> float:
         """A number in [0, 1)."""

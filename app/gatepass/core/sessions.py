@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import (
@@ -98,9 +98,8 @@ BROWSER = "browser"
 """What stands for an SDK in a session that a browser's cookie holds. No phone can say so (wiring.Runtime.caller)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
-    """One row of sessions. Instants in epoch ms."""
+class Session(NamedTuple):
+    """One row of sessions. Instants in epoch ms. A tuple, as rows are: whoever verifies a token makes one."""
 
     id: UUID
     team_id: UUID
@@ -159,8 +158,9 @@ def of_columns(row: Iterable[Any]) -> Session:
     values = list(row)
     values[_SURFACE] = Surface(values[_SURFACE])
     values[_PROOF] = Proof(values[_PROOF])
-    values[_END_CAUSE] = Cause(values[_END_CAUSE]) if values[_END_CAUSE] else None
-    return Session(*values)
+    if values[_END_CAUSE] is not None:
+        values[_END_CAUSE] = Cause(values[_END_CAUSE])
+    return Session._make(values)
 
 
 @dataclass(frozen=True, slots=True)

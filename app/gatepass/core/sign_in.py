@@ -114,7 +114,7 @@ def new_session(
 
 def row_of(session: Session) -> dict[str, Any]:
     """*session* as its row."""
-    return {name: getattr(session, name) for name in Session.__slots__}
+    return session._asdict()
 
 
 def opening(mint: Mint, now: int, session: Session) -> dict[str, Any]:

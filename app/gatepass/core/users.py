@@ -8,9 +8,8 @@ meanwhile is ever handed a token (design, section 3).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import (
@@ -89,9 +88,8 @@ for _name in ("email_identity", "client_user_id"):
     )
 
 
-@dataclass(frozen=True, slots=True)
-class User:
-    """One account. Instants in epoch ms; dates are `YYYY-MM-DD`, the zone an IANA name.
+class User(NamedTuple):
+    """One account. Instants in epoch ms; dates are `YYYY-MM-DD`, the zone an IANA name. A tuple, as Session is.
 
     *language* is what its owner chose for mails, a tag of BCP 47; None follows whichever device asks.
     """
@@ -137,7 +135,7 @@ def of_columns(row: Iterable[Any]) -> User:
     """The same from the bare values, in the table's order."""
     values = list(row)
     values[_ROLES], values[_WALLETS] = tuple(values[_ROLES]), tuple(values[_WALLETS])
-    return User(*values)
+    return User._make(values)
 
 
 async def find(unit: Unit, team_id: UUID, user_id: UUID) -> User | None:

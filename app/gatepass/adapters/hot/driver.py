@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -34,6 +36,12 @@ class Driver(Protocol):
     async def vouch(self, records: Sequence[Vouching]) -> Mapping[str, bool]: ...
     async def redeem(self, redemptions: Sequence[Redemption]) -> Mapping[str, Grant]: ...
     async def close(self) -> None: ...
+
+
+@lru_cache(maxsize=1024)
+def list_in(text: str) -> tuple[Any, ...]:
+    """A list kept as JSON, roles or wallets: most users have the same."""
+    return tuple(json.loads(text))
 
 
 def grant_of(row: Any, session_id: UUID, user_id: UUID, team_id: UUID, roles: Sequence[str], issued_at: int) -> Grant:

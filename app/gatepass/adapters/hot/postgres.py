@@ -15,7 +15,7 @@ from sqlalchemy.dialects import postgresql
 
 from gatepass.adapters.database import ANSWER_LIMIT, LOCK_WAIT, STATEMENT_LIMIT, Database
 from gatepass.adapters.hot import postgres_sign_in
-from gatepass.adapters.hot.driver import Found, Receipt, grant_of
+from gatepass.adapters.hot.driver import Found, Receipt, grant_of, list_in
 from gatepass.adapters.postgres_server import Connection
 from gatepass.core import access_tokens
 from gatepass.core.rotation import Ask
@@ -91,7 +91,7 @@ class Postgres:
             enable_seqscan="off",
             plan_cache_mode="force_generic_plan",
         )
-        await connection.set_type_codec("json", encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
+        await connection.set_type_codec("json", encoder=json.dumps, decoder=list_in, schema="pg_catalog")
         return connection
 
     async def close(self) -> None:

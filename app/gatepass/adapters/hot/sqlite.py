@@ -22,7 +22,7 @@ from sqlalchemy import JSON, Boolean, Uuid
 from sqlalchemy.dialects import sqlite
 
 from gatepass.adapters.database import LOCK_WAIT, Database
-from gatepass.adapters.hot.driver import Found, Receipt, grant_of
+from gatepass.adapters.hot.driver import Found, Receipt, grant_of, list_in
 from gatepass.adapters.hot.sqlite_sign_in import redeem_all, vouch_all
 from gatepass.core import access_tokens
 from gatepass.core.rotation import Ask
@@ -139,7 +139,7 @@ def _rotate_all(connection: sqlite3.Connection, asks: Sequence[Ask]) -> Mapping[
     granted = {}
     for ask in asks:
         if (row := found.get(ask.session_id.hex)) is not None:
-            roles = json.loads(row[8]) if row[8] else ()
+            roles = list_in(row[8]) if row[8] else ()
             granted[ask.session_id] = grant_of(row, ask.session_id, UUID(row[2]), UUID(row[3]), roles, ask.now)
     return granted
 
@@ -169,17 +169,16 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 def _look_all(connection: sqlite3.Connection, session_ids: Sequence[UUID]) -> Mapping[UUID, Found]:
     rows = _all_of(connection, _LOOK, [session_id.hex for session_id in session_ids])
-    found = (
-        access_tokens.found_in(
-            tuple(value if value is None else read(value) for read, value in zip(_COLUMN_READS, row, strict=True))
-        )
-        for row in rows
-    )
+    found = map(access_tokens.found_in, map(_values_in, rows))
     return {session.id: (session, user) for session, user in found}
 
 
-def _as_it_is(value: Any) -> Any:
-    return value
+def _values_in(row: Sequence[Any]) -> list[Any]:
+    values = list(row)
+    for place, read in _COLUMN_READS:
+        if values[place] is not None:
+            values[place] = read(values[place])
+    return values
 
 
 _ROTATE = """
@@ -206,7 +205,9 @@ UPDATE sessions SET receipt_at = r.now, last_seen_at = r.now, sdk = COALESCE(r.s
 """
 _THESE = " WHERE sessions.id IN (SELECT value FROM json_each(?))"
 _LOOK = str(access_tokens.LOOK_AT.compile(dialect=sqlite.dialect())) + _THESE
-_READS: dict[type, Callable[[Any], Any]] = {Uuid: UUID, JSON: json.loads, Boolean: bool}
-_COLUMN_READS: tuple[Callable[[Any], Any], ...] = tuple(
-    _READS.get(type(column.type), _as_it_is) for column in access_tokens.LOOK_AT.selected_columns
-)
+_READS: dict[type, Callable[[Any], Any]] = {Uuid: UUID, JSON: list_in, Boolean: bool}
+_COLUMN_READS = [
+    (place, _READS[type(column.type)])
+    for place, column in enumerate(access_tokens.LOOK_AT.selected_columns)
+    if type(column.type) in _READS
+]

@@ -35,7 +35,7 @@ from gatepass.core.sessions import Cause, Grant
 from gatepass.core.unit import Caller, Unit
 from gatepass.surfaces.elixir import wire
 from gatepass.surfaces.elixir.documentation import documented
-from gatepass.wiring import Runtime, read_body, runtime_of
+from gatepass.wiring import Runtime, only, read_body, runtime_of, sent
 
 T = TypeVar("T")
 Work = Callable[[Unit, App], Awaitable[T]]
@@ -84,19 +84,10 @@ async def _read_call(request: Request) -> Call:
         runtime=runtime,
         body=await read_body(request, wire.BODY_LIMIT),
         caller=runtime.caller(request),
-        key=_only(_sent(request, b"x-api-key")),
-        token=wire.bearer(_only(_sent(request, b"authorization"))),
-        accept_language=",".join(_sent(request, b"accept-language")),
+        key=only(sent(request, b"x-api-key")),
+        token=wire.bearer(only(sent(request, b"authorization"))),
+        accept_language=",".join(sent(request, b"accept-language")),
     )
-
-
-def _sent(request: Request, header: bytes) -> list[str]:
-    return [value.decode("latin-1") for name, value in request.scope["headers"] if name == header]
-
-
-def _only(values: list[str]) -> str | None:
-    """The header's one value. Of several, none: which one a proxy in front has looked at is not for us to guess."""
-    return values[0] if len(values) == 1 else None
 
 
 InCall = Annotated[Call, Depends(_read_call)]
@@ -176,7 +167,7 @@ async def scan_qr(call: InCall) -> Response:
 async def userinfo(call: InCall) -> Response:
     """The profile behind an access token; how a backend validates one (S1)."""
     app = await call.runtime.apps.named_by(call.key)
-    return wire.success(wire.UserInfo.of(await call.runtime.bearer(call.token, app, caller=call.caller)))
+    return wire.profile(await call.runtime.bearer(call.token, app, caller=call.caller))
 
 
 @router.get(

@@ -8,6 +8,7 @@ from typing import Any, Generic, Literal, TypeVar
 from fastapi import Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
+from pydantic_core import to_json
 
 from gatepass.core.access_tokens import AccessToken, Bearer
 from gatepass.core.errors import InputRefused
@@ -16,6 +17,7 @@ from gatepass.core.qr import QrCode
 from gatepass.core.refresh_tokens import RefreshToken
 from gatepass.core.server_secret import ServerSecret
 from gatepass.core.sessions import Device, Grant
+from gatepass.wiring import Ready
 
 BODY_LIMIT = 16 * 1024
 MEDIA_TYPE = "application/json; charset=utf-8"
@@ -71,8 +73,7 @@ B = TypeVar("B", bound=_Wire)
 def parse(model: type[B], body: bytes) -> B:
     """Read *body* as *model*, as JSON whatever its content type, no member twice (RFC 7493). Raises InputRefused."""
     try:
-        value = json.loads(body.decode("utf-8"), parse_constant=_no_constant, object_pairs_hook=_no_twins)
-        return model.model_validate(value)
+        return model.model_validate(_decode(body.decode("utf-8")))
     except ValidationError as error:
         location = error.errors(include_url=False, include_input=False, include_context=False)[0]["loc"]
         raise InputRefused(str(location[0]) if location else "") from None
@@ -89,6 +90,9 @@ def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(members) < len(pairs):
         raise ValueError("a member twice: parsers differ on which one counts")
     return members
+
+
+_decode = json.JSONDecoder(parse_constant=_no_constant, object_pairs_hook=_no_twins).decode
 
 
 def _label(text: str | None) -> str | None:
@@ -176,24 +180,6 @@ class UserInfo(_Wire):
     status: Literal["ACTIVE"]
     wallets: list[str]
 
-    @classmethod
-    def of(cls, bearer: Bearer) -> UserInfo:
-        user, claims = bearer.user, bearer.claims
-        optional = {"picture": user.picture} if user.picture else {}
-        return cls(
-            sub=str(user.id),
-            iss=claims["iss"],
-            aud=claims["aud"],
-            iat=claims["iat"],
-            exp=claims["exp"],
-            nickname=user.nickname,
-            email=user.email,
-            email_verified=user.email_verified,
-            status="ACTIVE",
-            wallets=list(user.wallets),
-            **optional,
-        )
-
 
 class Reikey(_Wire):
     """S2."""
@@ -260,6 +246,25 @@ def success(data: BaseModel) -> Response:
     return respond(200, f'{{"code":1,"success":true,"data":{inner}}}')
 
 
+def profile(bearer: Bearer) -> Response:
+    """`UserInfo` in the success envelope (S1)."""
+    user, claims = bearer.user, bearer.claims
+    members = {
+        "sub": str(user.id),
+        "iss": claims["iss"],
+        "aud": claims["aud"],
+        "iat": claims["iat"],
+        "exp": claims["exp"],
+        "nickname": user.nickname,
+        **({"picture": user.picture} if user.picture else {}),
+        "email": user.email,
+        "email_verified": user.email_verified,
+        "status": "ACTIVE",
+        "wallets": user.wallets,
+    }
+    return respond(200, f'{{"code":1,"success":true,"data":{to_json(members).decode()}}}')
+
+
 def refreshed(secret: ServerSecret, grant: Grant, access: AccessToken) -> Response:
     """`AccountCredentials` in the success envelope (E3), written directly: nothing in it needs escaping."""
     refresh_token = RefreshToken(grant.session_id, grant.generation).hex(secret)
@@ -273,7 +278,12 @@ def refreshed(secret: ServerSecret, grant: Grant, access: AccessToken) -> Respon
 
 def respond(status: int, body: str, headers: dict[str, str] | None = None) -> Response:
     """Bytes with the headers that every answer carries (section 2)."""
-    return Response(body, status, {"cache-control": "no-store", **(headers or {})}, MEDIA_TYPE)
+    if headers:
+        return Response(body, status, {"cache-control": "no-store", **headers}, MEDIA_TYPE)
+    return Ready(status, body.encode(), _ALWAYS)
+
+
+_ALWAYS = ((b"cache-control", b"no-store"), (b"content-type", MEDIA_TYPE.encode()))
 
 
 def bearer(authorization: str | None) -> str | None:

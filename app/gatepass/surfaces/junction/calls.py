@@ -32,7 +32,7 @@ from gatepass.core.unit import Caller, Unit
 from gatepass.core.users import User
 from gatepass.surfaces.junction import wire
 from gatepass.surfaces.junction.refusals import AppKeyRefused
-from gatepass.wiring import Runtime, read_body, runtime_of
+from gatepass.wiring import Runtime, only, read_body, runtime_of, sent
 
 T = TypeVar("T")
 log = structlog.get_logger("gatepass")
@@ -178,23 +178,18 @@ async def call_of(request: Request, limit: int) -> Call:
     """Read *request*, its body up to *limit* bytes. Raises PayloadTooLarge."""
     runtime = runtime_of(request)
     body = await read_body(request, limit)
-    authorization = only(request, "authorization") if "authorization" in request.headers else ""
+    keys, authorizations = sent(request, b"x-vital-api-key"), sent(request, b"authorization")
+    authorization = only(authorizations) if authorizations else ""
     scheme, _, token = ("bearer" if authorization is None else authorization).partition(" ")
     return Call(
         runtime=runtime,
         request=request,
         caller=runtime.caller(request),
-        key=(only(request, "x-vital-api-key") or "") if "x-vital-api-key" in request.headers else None,
+        key=(only(keys) or "") if keys else None,
         token=token.strip() if scheme.lower() in ("bearer", "dpop") else None,
         proof=runtime.proof(request) if scheme.lower() == "dpop" else None,
         body=body,
     )
-
-
-def only(request: Request, header: str) -> str | None:
-    """The header of that name. Of several, none: which one a proxy in front has looked at is not for us to guess."""
-    values = request.headers.getlist(header)
-    return values[0] if len(values) == 1 else None
 
 
 async def _call(request: Request) -> Call:

@@ -20,10 +20,9 @@ from gatepass.core.signing_keys import Ring
 from gatepass.core.teams import Region, Team, TeamEnvironment
 from gatepass.core.unit import Unit
 from gatepass.surfaces.junction import answers, wire
-from gatepass.surfaces.junction.calls import only
 from gatepass.surfaces.junction.documentation import documented
 from gatepass.surfaces.junction.refusals import ManagementKeyRefused
-from gatepass.wiring import Runtime, read_body, runtime_of
+from gatepass.wiring import Runtime, only, read_body, runtime_of, sent
 
 T = TypeVar("T")
 E = TypeVar("E", bound=StrEnum)
@@ -45,7 +44,7 @@ async def _managed(request: Request) -> Management:
     runtime = runtime_of(request)
     body = await read_body(request, wire.BODY_LIMIT)
     expected = runtime.settings.admin_token
-    presented = only(request, "x-management-key") or ""
+    presented = only(sent(request, b"x-management-key")) or ""
     if expected is None or not expected.get_secret_value():
         raise ManagementKeyRefused("the deployment has set no admin token")
     if not hmac.compare_digest(presented.encode("latin-1"), expected.get_secret_value().encode()):

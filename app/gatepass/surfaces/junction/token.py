@@ -12,7 +12,7 @@ from gatepass.core import rotation
 from gatepass.grants import FormRefused
 from gatepass.surfaces.junction import answers, wire
 from gatepass.surfaces.junction.documentation import documented_form
-from gatepass.wiring import read_body, runtime_of
+from gatepass.wiring import first, read_body, runtime_of
 
 router = APIRouter(tags=["Junction: tokens"])
 
@@ -54,4 +54,4 @@ async def revoke(request: Request) -> Response:
 
 async def _form(request: Request) -> dict[str, str]:
     body = await read_body(request, grants.FORM_LIMIT)
-    return grants.read_form(request.headers.get("content-type", ""), body)
+    return grants.read_form(first(request, b"content-type"), body)

@@ -16,12 +16,13 @@ from zoneinfo import available_timezones
 
 from fastapi import Response
 from pydantic import MISSING, AfterValidator, BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticCustomError, to_json
 from starlette.datastructures import QueryParams
 
 from gatepass.core.errors import InputRefused
 from gatepass.core.ids import find_id
 from gatepass.core.schema import SECOND
+from gatepass.wiring import Ready
 
 BODY_LIMIT = 16 * 1024
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -245,8 +246,10 @@ def instant(at: int) -> str:
 
 def respond(status: int, body: BaseModel | dict[str, Any], headers: dict[str, str] | None = None) -> Response:
     """JSON with the header that every answer carries (C8)."""
-    if isinstance(body, BaseModel):
-        text = body.model_dump_json()
-    else:
-        text = json.dumps(body, separators=(",", ":"), ensure_ascii=False)
-    return Response(text, status, {"cache-control": "no-store", **(headers or {})}, "application/json")
+    text = to_json(body)
+    if headers:
+        return Response(text, status, {"cache-control": "no-store", **headers}, "application/json")
+    return Ready(status, text, _ALWAYS)
+
+
+_ALWAYS = ((b"cache-control", b"no-store"), (b"content-type", b"application/json"))

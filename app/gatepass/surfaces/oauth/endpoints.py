@@ -29,7 +29,7 @@ from gatepass.grants import FormRefused, GrantTypeUnsupported
 from gatepass.surfaces.oauth import wire
 from gatepass.surfaces.oauth.refusals import CallerRefused, NoToken
 from gatepass.surfaces.oauth.wire import documented
-from gatepass.wiring import Runtime, read_body, runtime_of
+from gatepass.wiring import Runtime, first, read_body, runtime_of, sent
 
 router = APIRouter()
 
@@ -40,7 +40,7 @@ async def _form(request: Request) -> dict[str, str]:
 
 
 def _fields(request: Request, body: bytes) -> dict[str, str]:
-    return grants.read_form(request.headers.get("content-type", ""), body)
+    return grants.read_form(first(request, b"content-type"), body)
 
 
 @router.post(
@@ -114,8 +114,8 @@ async def introspect(request: Request) -> Response:
 
 def _presented_key(request: Request) -> tuple[str, str | None]:
     """The scheme of the Authorization header, lower case, and the key as presented; `X-Vital-API-Key` wins."""
-    named = request.headers.getlist("x-vital-api-key")
-    headers = request.headers.getlist("authorization")
+    named = sent(request, b"x-vital-api-key")
+    headers = sent(request, b"authorization")
     scheme, _, credentials = (headers[0] if len(headers) == 1 else "").partition(" ")
     scheme, credentials = scheme.lower(), credentials.strip()
     if named:
@@ -171,7 +171,7 @@ async def userinfo(request: Request) -> Response:
 
 def _presented_token(request: Request) -> tuple[str, str]:
     """The scheme, lower case, and the access token. Raises NoToken."""
-    headers = request.headers.getlist("authorization")
+    headers = sent(request, b"authorization")
     scheme, _, token = (headers[0] if len(headers) == 1 else "").partition(" ")
     if scheme.lower() not in ("bearer", "dpop"):
         raise NoToken("no access token")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, Literal
 
 from fastapi import Response
 from pydantic import BaseModel, Field
+from pydantic_core import to_json
 
 from gatepass.core.access_tokens import Bearer
 from gatepass.core.errors import Refusal
@@ -15,7 +15,7 @@ from gatepass.core.sessions import Session
 from gatepass.core.users import User
 from gatepass.grants import ACCESS_TOKEN_TYPE, FORM, Tokens
 from gatepass.surfaces.oauth.refusals import AT_RESOURCE, NO_STORE, spelling
-from gatepass.wiring import Fault, PayloadTooLarge
+from gatepass.wiring import Fault, PayloadTooLarge, Ready
 
 SECURITY_SCHEMES = {
     "UserAccessToken": {"type": "http", "scheme": "bearer", "description": "A user's access token, from an exchange."},
@@ -25,7 +25,13 @@ SECURITY_SCHEMES = {
 
 def respond(members: dict[str, Any]) -> Response:
     """A 200 that nobody stores (RFC 6749 section 5.1)."""
-    return Response(json.dumps(members, separators=(",", ":")), 200, NO_STORE, "application/json")
+    return Ready(200, to_json(members), _ALWAYS)
+
+
+_ALWAYS = (
+    *((name.encode(), value.encode()) for name, value in NO_STORE.items()),
+    (b"content-type", b"application/json"),
+)
 
 
 # Requests, as the OpenAPI document shows them; forms are read by gatepass.grants.
