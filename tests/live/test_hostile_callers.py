@@ -28,6 +28,7 @@ async def test_hostile_callers_are_closed_while_phones_refresh(
         async with asyncio.TaskGroup() as group:
             at_work = [group.create_task(server.refresh_for_ever(phone["refreshToken"], 0.05)) for phone in phones]
             await until(lambda: len(server.took) > 200)
+            alone = percentile(server.took, 0.99)
             server.took.clear()
             before = most = server.weight()
             crowd = await asyncio.create_subprocess_exec(
@@ -50,7 +51,7 @@ async def test_hostile_callers_are_closed_while_phones_refresh(
         assert kind["longest"] < HELD_AT_MOST, name
         assert name == "idle keep-alives" or kind["answers"].keys() <= REFUSED, name
     assert fared["idle keep-alives"]["answers"].keys() == {"200"}
-    assert percentile(server.took, 0.99) < P99
+    assert percentile(server.took, 0.99) < P99, f"{alone:.3f} s before the crowd came"
     assert most - before < GROWTH
     publish(
         f"hostile-{database_name}",
