@@ -23,7 +23,7 @@ def _run(connection: Connection) -> None:
 
 
 async def _connect_and_run() -> None:
-    database = Database(context.config.attributes.get("url") or load().database_url.get_secret_value())
+    database = Database(context.config.attributes.get("url") or load().database_url.get_secret_value(), patient=True)
     try:
         async with database.engine.connect() as connection:
             await connection.run_sync(_run)

@@ -13,10 +13,13 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect
+from sqlalchemy.exc import DBAPIError
 
-from gatepass.adapters import migrations
+from gatepass.adapters import database as databases
+from gatepass.adapters import migrations, postgres_server
 from gatepass.adapters.database import Database
 from gatepass.core import tables
+from postgres import Cluster
 
 _numbers = count(1)
 
@@ -151,3 +154,24 @@ def test_the_history_is_one_line_that_names_its_files_by_number() -> None:
     """Two heads, or files that do not sort as they run, are how a merge goes wrong unseen."""
     files = sorted(path.name for path in (migrations.scripts() / "versions").glob("*.py"))
     assert [name.partition("_")[0] for name in files] == revisions()
+
+
+async def test_a_migration_may_take_longer_than_any_request(postgres: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To index the audit log of a year, for one."""
+    monkeypatch.setattr(databases, "STATEMENT_LIMIT", 0.1)
+    monkeypatch.setattr(databases, "UNWATCHED_LIMIT", 0.2)
+    monkeypatch.setattr(postgres_server, "UNWATCHED_LIMIT", 0.2)
+    database = Database(postgres.create_database(f"migrations_{next(_numbers)}"))
+    asked: list[object] = []
+
+    def slowly(config: Config) -> None:
+        asked.append(config.attributes["connection"].exec_driver_sql("select pg_sleep(0.5), 1").one()[1])
+
+    try:
+        await migrations._run(database, slowly)
+        with pytest.raises(DBAPIError):
+            async with database.engine.connect() as db:
+                await db.exec_driver_sql("select pg_sleep(0.5), 1")
+    finally:
+        await database.dispose()
+    assert asked == [1]

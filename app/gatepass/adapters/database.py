@@ -24,7 +24,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from gatepass.adapters.postgres_server import PostgresServer, TlsFailed
+from gatepass.adapters.postgres_server import UNWATCHED_LIMIT, PostgresServer, TlsFailed
 from gatepass.core import database_url
 from gatepass.core.errors import Unavailable
 
@@ -72,9 +72,11 @@ class _TryAgain(Exception):
 
 
 class Database:
-    """One engine and its transactions."""
+    """One engine and its transactions. One that is *patient* sets no limit to how long a statement may run."""
 
-    def __init__(self, url: str, *, pool_size: int = 10) -> None:
+    def __init__(self, url: str, *, pool_size: int = 10, patient: bool = False) -> None:
+        self._given = url
+        self._patient = patient
         self.url = database_url.parse(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.server = None if self.is_sqlite else PostgresServer(url)
@@ -99,9 +101,14 @@ class Database:
                 application_name="gatepass",
                 jit="off",
                 lock_timeout=str(int(LOCK_WAIT * 1000)),
-                statement_timeout=str(int(STATEMENT_LIMIT * 1000)),
+                answers_within=None if self._patient else UNWATCHED_LIMIT,
+                statement_timeout="0" if self._patient else str(int(STATEMENT_LIMIT * 1000)),
             ),
         }
+
+    def patient(self) -> Database:
+        """The same database for migrations: to index many rows takes longer than any request may."""
+        return Database(self._given, pool_size=1, patient=True)
 
     async def dispose(self) -> None:
         """Close every connection, politely where the server still listens."""

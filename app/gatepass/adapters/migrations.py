@@ -84,12 +84,17 @@ async def _run(database: Database, do: object) -> None:
         config.attributes["connection"] = connection
         do(config)  # type: ignore[operator]
 
+    if not database.is_sqlite:
+        patient = database.patient()
+        try:
+            async with patient.engine.connect() as db:
+                await db.run_sync(run)
+                await db.commit()
+        finally:
+            await patient.dispose()
+        return
     async with database.writing(), database.engine.connect() as opened:
         db = await opened.execution_options(gatepass_writes=True)
-        if not database.is_sqlite:
-            await db.run_sync(run)
-            await db.commit()
-            return
         # A table that is made anew is dropped meanwhile, which its referrers must overlook
         # (sqlite.org/lang_altertable.html, section 7). The pragma counts only outside of a transaction.
         driver: Any = (await db.get_raw_connection()).driver_connection

@@ -26,7 +26,7 @@ CONNECT_LIMIT = 1.5
 BREATHER = 0.2
 """Seconds between two tries while no host answers."""
 UNWATCHED_LIMIT = 12.0
-"""Seconds for the answer to a statement that nobody watches: those that set a connection up, and migrations."""
+"""Seconds for the answer to a statement that nobody watches, such as those that set a connection up."""
 
 Connection: TypeAlias = "asyncpg.Connection[Any]"
 
@@ -61,16 +61,17 @@ class PostgresServer:
         self._is_trying = False
         self._try_at = 0.0
 
-    async def connect(self, **server_settings: str) -> Connection:
-        """A new connection. Raises OutOfReach, at once where somebody has just found out; TlsFailed; and what the server
-        refuses.
+    async def connect(self, *, answers_within: float | None = UNWATCHED_LIMIT, **server_settings: str) -> Connection:
+        """A new connection; a statement on it that nobody watches is given up after *answers_within* seconds.
+
+        Raises OutOfReach, at once where somebody has just found out; TlsFailed; and what the server refuses.
         """
         loop = asyncio.get_running_loop()
         if self._is_away and (self._is_trying or loop.time() < self._try_at):
             raise OutOfReach("known to be away")
         self._is_trying = True
         try:
-            connection = await self._first_that_answers(server_settings)
+            connection = await self._first_that_answers(answers_within, server_settings)
         except OutOfReach:
             self._is_away, self._try_at = True, loop.time() + BREATHER
             raise
@@ -80,14 +81,14 @@ class PostgresServer:
         self._connections.add(connection)
         return connection
 
-    async def _first_that_answers(self, server_settings: dict[str, str]) -> Connection:
+    async def _first_that_answers(self, answers_within: float | None, server_settings: dict[str, str]) -> Connection:
         failure: BaseException | None = None
         for url in tuple(self._urls):
             try:
                 connection: Connection = await asyncpg.connect(
                     url,
                     timeout=CONNECT_LIMIT,
-                    command_timeout=UNWATCHED_LIMIT,
+                    command_timeout=answers_within,
                     server_settings=server_settings,
                     ssl=self._tls,
                 )
