@@ -118,7 +118,7 @@ class Database:
                     await self.engine.dispose()
         finally:
             if self.server is not None:
-                self.server.drop_all()
+                self.server.let_go()
 
     async def run(
         self, work: Callable[[AsyncConnection, Callable[[], Awaitable[None]]], Awaitable[T]], *, writes: bool

@@ -121,11 +121,15 @@ class PostgresServer:
         return Watch(self, connection, patience)
 
     def drop_all(self) -> None:
-        """Let go of every connection, as after a broken line; who waits on one is told that it is lost."""
+        """Let go of every connection after a broken line; who waits on one is told that it is lost."""
+        self.let_go()
+        self._is_away = True  # until the next try, which may be made at once
+
+    def let_go(self) -> None:
+        """The same without blame: nobody needs them any more."""
         for connection in tuple(self._connections):
             connection.terminate()
         self._connections.clear()
-        self._is_away = True  # until the next try, which may be made at once
 
 
 class Watch:
