@@ -31,7 +31,7 @@ GRACE = 10
 """Seconds for requests under way when the server is told to stop."""
 HANGS_AFTER = 30
 """Seconds in which a worker must say that it lives, the first time when it has started; on a busy machine that is long."""
-STOPS_WITHIN = 13.5
+STOPS_WITHIN = 13.0
 """Seconds from being told to stop until a process is gone, whatever it still waits for: ten for requests, the rest for
 mail, counts and goodbyes where the other ends are silent."""
 AT_THE_DOOR = 1.0
