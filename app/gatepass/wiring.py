@@ -31,6 +31,7 @@ from gatepass.adapters.tally import Tally
 from gatepass.core import access_tokens, api_keys, dpop, rotation, sessions, teams
 from gatepass.core.access_tokens import Bearer, Signer
 from gatepass.core.api_keys import App
+from gatepass.core.desk import Desk
 from gatepass.core.errors import AccessTokenInvalid, DpopRefused, Forbidden, InputRefused, Refusal, Unavailable
 from gatepass.core.facts import Fact
 from gatepass.core.mint import Mint
@@ -64,6 +65,7 @@ class Runtime:
         self.teams = Known(self.read, teams.get)
         self.hot = Hot(self.database)
         self.outbox_waits = asyncio.Event()
+        self.desk = Desk()
         self.tally = Tally()
         self.metrics = Metrics(self.tally.totals, settings.metrics_dir)
         self._proxies = settings.proxies()
@@ -165,17 +167,12 @@ class Runtime:
 
         async def attempt(db: AsyncConnection, commit: Callable[[], Awaitable[None]]) -> T:
             nonlocal unit
-            unit = Unit(db, self.clock.now(), self.mint, self.policy, self.secret, caller)
+            unit = Unit(db, self.clock.now(), self.mint, self.policy, self.secret, caller, desk=self.desk)
             try:
-                result = await work(unit)
-            except Refusal as refusal:
-                if refusal.keeps_writes:
-                    await commit()
-                    self.tally.count_all(unit.facts, unit.now)
+                return await self._attempt(unit, work, commit)
+            except BaseException:
+                self.desk.release(len(unit.handed_over))  # one that was committed all the same is left to its lease
                 raise
-            await commit()
-            self.tally.count_all(unit.facts, unit.now)
-            return result
 
         try:
             return await self.database.run(attempt, writes=writes)
@@ -189,6 +186,19 @@ class Runtime:
                     self.outbox_waits.set()
                 if unit.receipts:
                     await self._note_receipts(unit.receipts, caller)
+
+    async def _attempt(self, unit: Unit, work: Work[T], commit: Callable[[], Awaitable[None]]) -> T:
+        try:
+            result = await work(unit)
+        except Refusal as refusal:
+            if refusal.keeps_writes:
+                await commit()
+                self.tally.count_all(unit.facts, unit.now)
+            raise
+        await commit()
+        self.tally.count_all(unit.facts, unit.now)
+        self.desk.take(unit.handed_over)
+        return result
 
     async def _note_receipts(self, receipts: list[tuple[UUID, int]], caller: Caller) -> None:
         """Write receipts in a transaction of their own; a request never fails for want of one."""

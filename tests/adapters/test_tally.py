@@ -109,7 +109,7 @@ async def test_a_mail_refused_for_good_is_rejected_once(server: Server) -> None:
     await server.ask_for_code("ada@example.com")
     (claimed,) = await server.runtime.transact(outbox.claim)
     for _ in range(2):
-        await server.runtime.transact(lambda unit: outbox.settle(unit, claimed, outbox.State.REFUSED, "550"))
+        await server.runtime.transact(lambda unit: outbox.settle(unit, [claimed], outbox.State.REFUSED, "550"))
     assert (await today(server))["code.rejected"] == 1
 
 

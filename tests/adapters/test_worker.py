@@ -105,7 +105,7 @@ async def test_who_has_lost_the_lease_puts_nothing_back(mailing: Server) -> None
     await mailing.runtime.transact(lambda unit: outbox.put_back(unit, slow, "late"))
     mailing.clock.advance(ms=LEASE - 1)
     assert await mailing.runtime.transact(outbox.claim) == []
-    await mailing.runtime.transact(lambda unit: outbox.settle(unit, quick, outbox.State.SENT))
+    await mailing.runtime.transact(lambda unit: outbox.settle(unit, [quick], outbox.State.SENT))
     assert await states(mailing) == ["sent"]
 
 

@@ -1,23 +1,26 @@
 """The worker of one process: drains the outbox, and throws away what has died.
 
-It wakes when a request of this process queued a mail, and looks by itself once a second for what another process left
-behind or what is due again. Many workers share one outbox through leases (core/outbox.py), and one purge through
-small batches (core/purge.py).
+Mails of this process come straight from the commit that queued them while there is room (core/desk.py). For what found
+none, what another process left behind or what is due again it looks once a second, and when it is nudged. Many workers
+share one outbox through leases (core/outbox.py), and one purge through small batches (core/purge.py).
 """
 
 from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 import structlog
 
+from gatepass.adapters.hot.batches import Batches
 from gatepass.adapters.mail import DeliveryFailed, Postman, Transact
 from gatepass.core import outbox, purge, user_deletion
+from gatepass.core.desk import Desk
 from gatepass.core.errors import Unavailable
 from gatepass.core.mint import Mint
 from gatepass.core.outbox import Claimed, State
@@ -29,6 +32,8 @@ IDLE = 1.0
 """Seconds between two looks when nobody nudges."""
 AT_ONCE = 20
 """Mails in flight per process."""
+CLAIMED_AT_ONCE = AT_ONCE // 2
+"""Of these, at most so many are kept free for mails that are looked for, while the look lasts."""
 GRACE = 5.0
 """Seconds that deliveries under way may still take when the process is told to stop."""
 INSISTS = 40.0
@@ -42,14 +47,23 @@ BREATH = 0.05
 
 
 class Worker:
-    """Delivers what is due with *postman*; *waits* is set whenever a mail was queued."""
+    """Delivers what is due with *postman*, and what is brought to *desk*; *waits* is set when there is more to claim."""
 
-    def __init__(self, transact: Transact, postman: Postman, waits: asyncio.Event, *, mint: Mint | None = None) -> None:
+    def __init__(
+        self,
+        transact: Transact,
+        postman: Postman,
+        waits: asyncio.Event,
+        *,
+        desk: Desk | None = None,
+        mint: Mint | None = None,
+    ) -> None:
         self._transact = transact
         self._postman = postman
         self._waits = waits
+        self._desk = desk or Desk()
         self._mint = mint or Mint()
-        self._in_flight = 0
+        self._done: Batches[UUID, Claimed, bool] = Batches(self._settle, lanes=1)
         self._stopping = False
         self._walked_to = purge.BEFORE_ALL
 
@@ -66,6 +80,7 @@ class Worker:
             yield
         finally:
             self._stopping = True
+            self._desk.close()
             self._waits.set()
             purging.cancel()
             await asyncio.wait({delivering}, timeout=GRACE)
@@ -83,22 +98,28 @@ class Worker:
     async def _deliver_forever(self) -> None:
         """Keep up to AT_ONCE mails in flight, so that a slow one holds up none of the others."""
         async with asyncio.TaskGroup() as deliveries:
+
+            def begin(claimed: Claimed) -> None:
+                deliveries.create_task(self._deliver(claimed)).add_done_callback(self._landed)
+
+            self._desk.open(AT_ONCE, begin)
             while not self._stopping:
                 self._waits.clear()
                 mails = []
-                if (room := AT_ONCE - self._in_flight) > 0:
+                if room := self._desk.reserve(CLAIMED_AT_ONCE):
                     with _carrying_on("outbox"):
                         mails = await self._claim(room)
+                    self._desk.release(room - len(mails))
                 for claimed in mails:
-                    self._in_flight += 1
-                    deliveries.create_task(self._deliver(claimed)).add_done_callback(self._landed)
+                    begin(claimed)
                 if not mails and not self._stopping:
                     with suppress(TimeoutError):
                         await asyncio.wait_for(self._waits.wait(), IDLE)
 
     def _landed(self, _: asyncio.Task[None]) -> None:
-        self._in_flight -= 1
-        if self._in_flight == AT_ONCE - 1:
+        was_full = self._desk.places <= 0
+        self._desk.release()
+        if was_full:
             self._waits.set()
 
     async def _claim(self, most: int) -> list[Claimed]:
@@ -107,6 +128,9 @@ class Worker:
 
     async def _deliver(self, claimed: Claimed) -> None:
         """Try one mail and write down what became of it; raises nothing."""
+        if not claimed.delivery:
+            await self._done.put(claimed.id, claimed)
+            return
         try:
             await self._postman.deliver(claimed)
         except DeliveryFailed as failure:
@@ -115,12 +139,24 @@ class Worker:
             log.error("postman_failed", mail=str(claimed.id), why=type(error).__name__, where=_where(error))
             await self._failed(claimed, type(error).__name__, for_good=False)
         else:
-            await self._insist(lambda unit: outbox.settle(unit, claimed, State.SENT))
+            await self._done.put(claimed.id, claimed)
             log.info("mail_sent", mail=str(claimed.id), tries=claimed.tries)
+
+    async def _settle(self, done: Sequence[Claimed]) -> Mapping[UUID, bool]:
+        """Write down what was sent, and throw the decoys away: in one transaction whatever was done meanwhile."""
+        sent = [claimed for claimed in done if claimed.delivery]
+        decoys = [claimed for claimed in done if not claimed.delivery]
+
+        async def work(unit: Unit) -> None:
+            await outbox.settle(unit, sent, State.SENT)
+            await outbox.settle(unit, decoys, State.DISCARDED)
+
+        await self._insist(work)
+        return {}
 
     async def _failed(self, claimed: Claimed, why: str, *, for_good: bool) -> None:
         if for_good:
-            await self._insist(lambda unit: outbox.settle(unit, claimed, State.REFUSED, why))
+            await self._insist(lambda unit: outbox.settle(unit, [claimed], State.REFUSED, why))
             log.warning("mail_refused", mail=str(claimed.id), why=why, tries=claimed.tries)
         else:
             again_in = await self._insist(lambda unit: outbox.put_back(unit, claimed, why))

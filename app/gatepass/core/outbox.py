@@ -6,12 +6,16 @@ under the server's secret while it waits and erased once it is settled, so a dat
 
 A mail that no listed secret opens any more is refused, once, and holds up no other.
 
+A mail that this very process can deliver at once is born under its lease and handed to the worker as soon as it is
+committed (desk.py), so nobody need look for it; if the process dies with it, the lease runs out as any other.
+
 A decoy is queued like any mail and thrown away by the worker, so that asking costs the same for every address.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -30,6 +34,7 @@ from sqlalchemy import (
     Table,
     TypedColumns,
     Uuid,
+    bindparam,
     func,
     insert,
     or_,
@@ -39,7 +44,7 @@ from sqlalchemy import (
 
 from gatepass.core.facts import Fact
 from gatepass.core.schema import MINUTE, SECOND, metadata
-from gatepass.core.server_secret import SealBroken
+from gatepass.core.server_secret import SealBroken, ServerSecret
 from gatepass.core.unit import Unit
 
 _PURPOSE = "outbox"
@@ -117,35 +122,46 @@ _NOTICE = "new_device"
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A mail that this worker holds until its lease ends. *id* is its Message-ID in every try."""
+    """A mail that this worker holds until its lease ends. *id* is its Message-ID in every try.
+
+    One that is not for *delivery* is a decoy.
+    """
 
     id: UUID
     team_id: UUID
     mail: Mail
     expires_at: int
     tries: int
+    delivery: bool = True
 
 
 async def queue(unit: Unit, *, team_id: UUID, mail: Mail, expires_at: int, deliver: bool) -> None:
     """Add a mail to the unit's transaction; it may not leave after *expires_at* (ms)."""
-    await unit.db.execute(
-        _QUEUE,
-        {
-            "id": unit.mint.uuid7(unit.now),
-            "team_id": team_id,
-            "state": State.PENDING.value,
-            "deliver": deliver,
-            "sealed": unit.secret.seal(_PURPOSE, json.dumps(_document(mail)).encode()),
-            "created_at": unit.now,
-            "expires_at": expires_at,
-            "due_at": unit.now,
-            "tries": 0,
-        },
-    )
-    unit.nudges_outbox = True
+    claimed = Claimed(unit.mint.uuid7(unit.now), team_id, mail, expires_at, tries=1, delivery=deliver)
+    at_once = unit.desk.reserve() == 1
+    await unit.db.execute(_QUEUE, row_of(unit.secret, claimed, unit.now, at_once=at_once))
+    if at_once:
+        unit.handed_over.append(claimed)
+    else:
+        unit.nudges_outbox = True
 
 
 _QUEUE = insert(outbox)
+
+
+def row_of(secret: ServerSecret, claimed: Claimed, now: int, *, at_once: bool) -> dict[str, Any]:
+    """A new mail as its row: under its lease where it is delivered *at_once*, else due."""
+    return {
+        "id": claimed.id,
+        "team_id": claimed.team_id,
+        "state": State.PENDING.value,
+        "deliver": claimed.delivery,
+        "sealed": secret.seal(_PURPOSE, json.dumps(_document(claimed.mail)).encode()),
+        "created_at": now,
+        "expires_at": claimed.expires_at,
+        "due_at": now + LEASE if at_once else now,
+        "tries": 1 if at_once else 0,
+    }
 
 
 def _document(mail: Mail) -> dict[str, Any]:
@@ -202,22 +218,28 @@ def _unseal(unit: Unit, sealed: bytes | None) -> Mail | None:
         return None
 
 
-async def _settle(unit: Unit, state: State, ids: list[UUID], failure: str | None = None) -> int:
-    """How many of them were not settled before."""
+async def _settle(unit: Unit, state: State, ids: Sequence[UUID], failure: str | None = None) -> set[UUID]:
+    """Which of them were not settled before."""
     if not ids:
-        return 0
-    settled = await unit.db.execute(
-        update(outbox)
-        .where(outbox.c.id.in_(ids), outbox.c.state == State.PENDING.value)
-        .values(state=state.value, settled_at=unit.now, sealed=None, last_failure=failure)
-    )
-    return settled.rowcount
+        return set()
+    final = {"final": state.value, "now": unit.now, "failure": failure, "ids": ids}
+    return set((await unit.db.scalars(_SETTLE, final)).all())
 
 
-async def settle(unit: Unit, claimed: Claimed, state: State, failure: str | None = None) -> None:
-    """A claimed mail is done with: sent, or refused for good with a word on why. Erases what it said."""
-    if await _settle(unit, state, [claimed.id], failure) and isinstance(claimed.mail, CodeMail):
-        unit.count(Fact.CODE_DELIVERED if state is State.SENT else Fact.CODE_REJECTED, claimed.team_id)
+_SETTLE = (
+    update(outbox)
+    .where(outbox.c.id.in_(bindparam("ids", expanding=True)), outbox.c.state == State.PENDING.value)
+    .values(state=bindparam("final"), settled_at=bindparam("now"), sealed=None, last_failure=bindparam("failure", None))
+    .returning(outbox.c.id)
+)
+
+
+async def settle(unit: Unit, done: Sequence[Claimed], state: State, failure: str | None = None) -> None:
+    """Claimed mails are done with: sent, refused for good with a word on why, or thrown away. Erases what they said."""
+    settled = await _settle(unit, state, [claimed.id for claimed in done], failure)
+    for claimed in done:
+        if claimed.id in settled and claimed.delivery and isinstance(claimed.mail, CodeMail):
+            unit.count(Fact.CODE_DELIVERED if state is State.SENT else Fact.CODE_REJECTED, claimed.team_id)
 
 
 async def put_back(unit: Unit, claimed: Claimed, failure: str) -> int:

@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import date
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from gatepass.core.desk import Desk
 from gatepass.core.facts import Fact
 from gatepass.core.limits import Limits
 from gatepass.core.mint import Mint
 from gatepass.core.schema import DAY, HOUR, MINUTE, SECOND
 from gatepass.core.server_secret import ServerSecret
+
+if TYPE_CHECKING:
+    from gatepass.core.outbox import Claimed
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +90,11 @@ class Unit:
     """Generations (session, generation) proven to have arrived; noted by the runtime in a transaction of their own."""
     changes_keys: bool = False
     """What a key opens has changed: forget after the commit what this process remembers of keys."""
+    desk: Desk = field(default_factory=Desk)
+    handed_over: list[Claimed] = field(default_factory=list)
+    """Mails that were queued under a lease of this process: they have places on its desk, to be taken after the commit."""
     nudges_outbox: bool = False
-    """A mail was queued: wake this process's worker after the commit."""
+    """A mail was queued for whoever looks first: wake this process's worker after the commit."""
     facts: list[tuple[Fact, UUID]] = field(default_factory=list)
     """What happened to which team; counted once it is committed."""
 

@@ -169,7 +169,7 @@ class SmtpPostman:
             message = write(compose(claimed, code_in_subject=self._code_in_subject), claimed, self._sender)
         except InputRefused:
             raise DeliveryFailed("no header may hold this address", for_good=True) from None
-        smtp = await self._kept_connection() or await self._new_connection()
+        smtp = await self._announced()
         try:
             await self._hand_over(smtp, message, claimed.mail.to)
         except BaseException:
@@ -178,7 +178,6 @@ class SmtpPostman:
         self._keep(smtp)
 
     async def _hand_over(self, smtp: SMTP, message: Message, to: str) -> None:
-        await smtp.mail(self._sender.address)
         try:
             await smtp.rcpt(to)
             await smtp.data(message.as_bytes())
@@ -208,21 +207,22 @@ class SmtpPostman:
             raise
         return smtp
 
-    async def _kept_connection(self) -> SMTP | None:
-        """A connection that was kept and still answers, or None."""
+    async def _announced(self) -> SMTP:
+        """A connection on which a mail of our sender's has begun: a kept one, where one is left that still takes it."""
         while self._kept:
             smtp, timer = self._kept.pop()
             timer.cancel()
-            try:
-                await smtp.rset()
-            except (SMTPException, OSError):
-                smtp.close()
-            except BaseException:
-                smtp.close()
-                raise
-            else:
-                return smtp
-        return None
+            with suppress(SMTPException, OSError):
+                return await self._begin(smtp)
+        return await self._begin(await self._new_connection())
+
+    async def _begin(self, smtp: SMTP) -> SMTP:
+        try:
+            await smtp.mail(self._sender.address)
+        except BaseException:
+            smtp.close()
+            raise
+        return smtp
 
     def _keep(self, smtp: SMTP) -> None:
         def forget() -> None:
