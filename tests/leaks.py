@@ -158,7 +158,7 @@ class Watch:
         for name in ("elixir", "junction", "team"):
             yield Signer, name, lambda token, _: self.secrets.add(token.text)
         yield dpop, "prove", lambda _, given: self.secrets.add(given["request"].proof)
-        yield outbox, "queue", lambda _, given: self._queued(given["mail"])
+        yield outbox, "write", lambda _, given: self._queued(given["mail"])
         yield browser_sessions, "_open", lambda _, given: self.secrets.add(given["value"])  # cookies
         for name in ("hash_password", "check_password"):
             yield operators, name, lambda _, given: self.word(given["password"])

@@ -37,7 +37,7 @@ from gatepass.core.facts import Fact
 from gatepass.core.mint import Mint
 from gatepass.core.sessions import Audience, Grant, Surface
 from gatepass.core.signing_keys import Ring
-from gatepass.core.unit import Caller, Unit
+from gatepass.core.unit import Caller, Moment, Unit
 from gatepass.settings import Settings
 
 T = TypeVar("T")
@@ -158,6 +158,10 @@ class Runtime:
             lambda unit: access_tokens.authenticate_user(unit, presented, keys, proof=proof), caller=caller
         )
 
+    def moment(self, caller: Caller) -> Moment:
+        """Now, for a request of *caller*'s that may need no transaction of its own."""
+        return Moment(self.clock.now(), self.mint, self.policy, self.secret, caller)
+
     async def _note_receipt_of(self, bearer: Bearer, caller: Caller) -> None:
         if bearer.proves_receipt:
             await self._note_receipts([(bearer.session.id, bearer.session.generation)], caller)
@@ -167,7 +171,7 @@ class Runtime:
 
         async def attempt(db: AsyncConnection, commit: Callable[[], Awaitable[None]]) -> T:
             nonlocal unit
-            unit = Unit(db, self.clock.now(), self.mint, self.policy, self.secret, caller, desk=self.desk)
+            unit = Unit(self.clock.now(), self.mint, self.policy, self.secret, caller, db, self.desk)
             try:
                 return await self._attempt(unit, work, commit)
             except BaseException:

@@ -108,7 +108,9 @@ async def test_an_address_that_would_break_a_header_gets_no_mail(
         now = server.clock.now()
         mail = outbox.CodeMail(address, "Acme", "482193", str(UUID(int=1)), now, 10, "en")
         await server.runtime.transact(
-            lambda unit: outbox.queue(unit, team_id=server.team.id, mail=mail, expires_at=now + 600_000, deliver=True)
+            lambda unit: outbox.queue(
+                unit, outbox.write(unit, team_id=server.team.id, mail=mail, expires_at=now + 600_000, deliver=True)
+            )
         )
         await server.deliver()
         assert (await row_of(server)).state == "refused"

@@ -128,7 +128,10 @@ async def test_a_mail_that_no_secret_opens_is_refused_and_holds_up_no_other(
     async def spoil(unit: Any) -> None:
         sealed = [dropped.seal("outbox", b"{}"), b"\0", unit.secret.seal("outbox", b"[1]"), None]
         for content in sealed:
-            await outbox.queue(unit, team_id=mailing.team.id, mail=mail, expires_at=unit.now + 600_000, deliver=True)
+            await outbox.queue(
+                unit,
+                outbox.write(unit, team_id=mailing.team.id, mail=mail, expires_at=unit.now + 600_000, deliver=True),
+            )
             ours = select(outbox.outbox.c.id).where(outbox.outbox.c.team_id == mailing.team.id)
             newest = ours.order_by(outbox.outbox.c.id.desc()).limit(1).scalar_subquery()
             await unit.db.execute(update(outbox.outbox).where(outbox.outbox.c.id == newest).values(sealed=content))

@@ -30,7 +30,7 @@ from gatepass.core.addresses import Address
 from gatepass.core.schema import DAY, metadata, upsert_in
 
 if TYPE_CHECKING:
-    from gatepass.core.unit import Unit
+    from gatepass.core.unit import Moment, Unit
 
 MEMORY = 90 * DAY
 _SHORTEST_ID = 8
@@ -46,15 +46,15 @@ class _KnownClientColumns(TypedColumns):
 known_clients = Table("known_clients", metadata, _KnownClientColumns)
 
 
-def _digest(unit: Unit, team_id: UUID, address: Address) -> bytes:
-    return unit.secret.mac("known-client", f"{team_id}|{address.identity}|{unit.caller.address}".encode())
+def _digest(moment: Moment, team_id: UUID, address: Address) -> bytes:
+    return moment.secret.mac("known-client", f"{team_id}|{address.identity}|{moment.caller.address}".encode())
 
 
-def _device_digest(unit: Unit, team_id: UUID, address: Address, device_id: str | None) -> bytes:
+def device_digest(moment: Moment, team_id: UUID, address: Address, device_id: str | None) -> bytes:
     """Of the device, where it names itself; of the client address, where that is all there is to go by."""
     if device_id is None or len(device_id) < _SHORTEST_ID or len(set(device_id)) < _FEWEST_CHARACTERS:
-        return _digest(unit, team_id, address)
-    return unit.secret.mac("known-device", f"{team_id}|{address.identity}|{device_id}".encode())
+        return _digest(moment, team_id, address)
+    return moment.secret.mac("known-device", f"{team_id}|{address.identity}|{device_id}".encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ async def look(unit: Unit, team_id: UUID, address: Address, device_id: str | Non
     """What is known of the caller. A *device_id* proves nothing; whoever names another's is merely not told of."""
     wanted = {
         **given(unit, team_id, address),
-        "device_digest": _device_digest(unit, team_id, address, device_id),
+        "device_digest": device_digest(unit, team_id, address, device_id),
     }
     client, device = (await unit.db.execute(_LOOK, wanted)).one()
     return Seen(client=bool(client), device=bool(device))
@@ -87,13 +87,13 @@ _LOOK = select(
 )
 
 
-def given(unit: Unit, team_id: UUID, address: Address) -> dict[str, Any]:
-    return {"client_digest": _digest(unit, team_id, address), "client_seen_after": unit.now - MEMORY}
+def given(moment: Moment, team_id: UUID, address: Address) -> dict[str, Any]:
+    return {"client_digest": _digest(moment, team_id, address), "client_seen_after": moment.now - MEMORY}
 
 
 async def remember(unit: Unit, team_id: UUID, address: Address, device_id: str | None) -> None:
     """The caller's address and device have just signed this account in."""
-    digests = {_digest(unit, team_id, address), _device_digest(unit, team_id, address, device_id)}
+    digests = {_digest(unit, team_id, address), device_digest(unit, team_id, address, device_id)}
     rows = [{"digest": digest, "seen_at": unit.now} for digest in sorted(digests)]
     await unit.db.execute(_remember(unit.db.dialect.name), rows)
 

@@ -38,21 +38,16 @@ async def tell(unit: Unit, team: Team, user: User, grant: Grant, device: Device)
         return
     if not await unit.db.scalar(_HAS_OTHERS, {"its_user": user.id, "this_one": grant.session_id}):
         return
-    await outbox.queue(
-        unit,
-        team_id=team.id,
-        mail=outbox.NewDeviceMail(
-            to=user.email,
-            application=team.name,
-            device=device.model,
-            client_address=unit.caller.address,
-            signed_in_at=unit.now,
-            page=f"{unit.policy.issuer}{PAGE}",
-            locale=user.language or device.languages,
-        ),
-        expires_at=unit.now + LIFE,
-        deliver=True,
+    mail = outbox.NewDeviceMail(
+        to=user.email,
+        application=team.name,
+        device=device.model,
+        client_address=unit.caller.address,
+        signed_in_at=unit.now,
+        page=f"{unit.policy.issuer}{PAGE}",
+        locale=user.language or device.languages,
     )
+    await outbox.queue(unit, outbox.write(unit, team_id=team.id, mail=mail, expires_at=unit.now + LIFE, deliver=True))
 
 
 _HAS_OTHERS = select(

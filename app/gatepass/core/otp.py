@@ -38,10 +38,11 @@ from gatepass.core.errors import CodeMalformed, CodeWrong, OtpExpired, OtpLocked
 from gatepass.core.facts import Fact
 from gatepass.core.ids import find_id
 from gatepass.core.limits import Budget
+from gatepass.core.outbox import Claimed
 from gatepass.core.schema import MINUTE, metadata
 from gatepass.core.sessions import Device, Grant, Proof
 from gatepass.core.teams import SignUp
-from gatepass.core.unit import Unit
+from gatepass.core.unit import Moment, Unit
 
 _PURPOSE = "otp-code"
 _SHORT_CODE = 5
@@ -89,95 +90,122 @@ class Verified:
     new_account: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """What is known of who asks: whether from a client address of this account's, and its owner's language for mails."""
+
+    is_known: bool
+    has_account: bool
+    language: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """A transaction about to begin: its row, its mail, the budgets it takes from, and the answer."""
+
+    transaction: dict[str, Any] = field(repr=False)
+    mail: Claimed = field(repr=False)
+    budgets: tuple[Budget, ...]
+    requested: Requested
+
+    @property
+    def fact(self) -> Fact | None:
+        """What is counted once it has begun; a decoy is not."""
+        return Fact.CODE_SENT if self.mail.delivery else None
+
+
 async def request(unit: Unit, app: App, address: Address, *, locale: str = "en") -> Requested:
     """Begin a transaction and queue its mail. Raises TooManyRequests.
 
     Existing, unknown, banned and refused addresses run the same statements and get the same answer (contract, E1).
     """
-    has_account, chosen = await _spend_for_code(unit, app, address)
-    may_sign_in = app.team.sign_up is SignUp.OPEN or (app.team.sign_up is SignUp.KNOWN and has_account)
-    fixed = _review_code(unit, address) if may_sign_in else None
-    code_length = app.team.code_length or unit.policy.code_length
-    code = fixed or unit.mint.digits(code_length)
-    transaction_id = unit.mint.uuid4()
-    code_ttl = unit.policy.code_ttl
-    await unit.db.execute(
-        _BEGIN,
-        {
-            "id": transaction_id,
-            "team_id": app.team.id,
-            "environment": app.environment.value,
-            "email": address.typed,
-            "digest": _digest(unit, transaction_id, code) if may_sign_in else unit.mint.bytes(32),
-            "code_length": len(code),
-            "attempts": 0,
-            "max_attempts": 3 if len(code) == _SHORT_CODE else 5,
-            "state": State.PENDING.value,
-            "created_at": unit.now,
-            "expires_at": unit.now + code_ttl,
-        },
-    )
-    await outbox.queue(
-        unit,
-        team_id=app.team.id,
-        mail=outbox.CodeMail(
-            to=address.typed,
-            application=app.team.name,
-            code=code,
-            transaction_id=str(transaction_id),
-            requested_at=unit.now,
-            life_minutes=code_ttl // MINUTE,
-            locale=chosen or locale,
-        ),
-        expires_at=unit.now + code_ttl,
-        deliver=may_sign_in and fixed is None,
-    )
-    if may_sign_in and fixed is None:
-        unit.count(Fact.CODE_SENT, app.team.id)
-    exposed = app.environment is Environment.DEVELOPMENT and unit.policy.expose_user_code
-    return Requested(transaction_id, code if exposed else None)
+    asker = Asker(*(await unit.db.execute(WHO_ASKS, asking(unit, app, address))).one())
+    begun = begin(unit, app, address, asker, locale=locale)
+    await limits.spend(unit, *begun.budgets)
+    await unit.db.execute(_BEGIN, begun.transaction)
+    await outbox.queue(unit, begun.mail)
+    if begun.fact is not None:
+        unit.count(begun.fact, app.team.id)
+    return begun.requested
 
 
 _BEGIN = insert(otp_transactions)
+WHO_ASKS = select(known_clients.KNOWN, users.HAS_ACCOUNT, users.CHOSEN_LANGUAGE)
+"""An Asker, by the parameters of `asking`."""
 
 
-async def _spend_for_code(unit: Unit, app: App, address: Address) -> tuple[bool, str | None]:
-    """The budgets of contract elixir, section 7: a known client has its own, so a stranger delays only strangers.
+def asking(moment: Moment, app: App, address: Address) -> dict[str, Any]:
+    """What the database is asked about who asks."""
+    return known_clients.given(moment, app.team.id, address) | users.given(app.team.id, address)
 
-    Returns whether the address has an account and which language its owner chose, which the same look tells. Raises
-    TooManyRequests.
-    """
-    rates = unit.policy.limits
-    given = known_clients.given(unit, app.team.id, address) | users.given(app.team.id, address)
-    known, has_account, chosen = (await unit.db.execute(_WHO_ASKS, given)).one()
-    subject = _subject(unit, app, address, known=known)
-    client = f"{app.team.id}|{address.counted}|{unit.caller.address}"
-    await limits.spend(
-        unit,
+
+def begin(moment: Moment, app: App, address: Address, asker: Asker, *, locale: str) -> Beginning:
+    """The transaction that a request begins; storing it is up to whoever takes from its budgets."""
+    policy, mint = moment.policy, moment.mint
+    may_sign_in = app.team.sign_up is SignUp.OPEN or (app.team.sign_up is SignUp.KNOWN and asker.has_account)
+    fixed = _review_code(moment, address) if may_sign_in else None
+    code = fixed or mint.digits(app.team.code_length or policy.code_length)
+    transaction_id = mint.uuid4()
+    expires_at = moment.now + policy.code_ttl
+    transaction = {
+        "id": transaction_id,
+        "team_id": app.team.id,
+        "environment": app.environment.value,
+        "email": address.typed,
+        "digest": digest(moment, transaction_id, code) if may_sign_in else mint.bytes(32),
+        "code_length": len(code),
+        "attempts": 0,
+        "max_attempts": 3 if len(code) == _SHORT_CODE else 5,
+        "state": State.PENDING.value,
+        "created_at": moment.now,
+        "expires_at": expires_at,
+    }
+    mail = outbox.CodeMail(
+        to=address.typed,
+        application=app.team.name,
+        code=code,
+        transaction_id=str(transaction_id),
+        requested_at=moment.now,
+        life_minutes=policy.code_ttl // MINUTE,
+        locale=asker.language or locale,
+    )
+    delivered = may_sign_in and fixed is None
+    exposed = app.environment is Environment.DEVELOPMENT and policy.expose_user_code
+    return Beginning(
+        transaction,
+        outbox.write(moment, team_id=app.team.id, mail=mail, expires_at=expires_at, deliver=delivered),
+        _budgets_for_code(moment, app, address, known=asker.is_known),
+        Requested(transaction_id, code if exposed else None),
+    )
+
+
+def _budgets_for_code(moment: Moment, app: App, address: Address, *, known: bool) -> tuple[Budget, ...]:
+    """Those of contract elixir, section 7: a known client has its own, so a stranger delays only strangers."""
+    rates = moment.policy.limits
+    subject = _subject(moment, app, address, known=known)
+    client = f"{app.team.id}|{address.counted}|{moment.caller.address}"
+    return (
         Budget("cooldown", rates.cooldown, subject),
         Budget("codes_per_address", rates.codes_per_address, subject),
         Budget("codes_per_client_and_address", rates.codes_per_client_and_address, client),
     )
-    return has_account, chosen
 
 
-_WHO_ASKS = select(known_clients.KNOWN, users.HAS_ACCOUNT, users.CHOSEN_LANGUAGE)
+def _subject(moment: Moment, app: App, address: Address, *, known: bool) -> str:
+    return f"{app.team.id}|{address.counted}|{moment.caller.address if known else '*'}"
 
 
-def _subject(unit: Unit, app: App, address: Address, *, known: bool) -> str:
-    return f"{app.team.id}|{address.counted}|{unit.caller.address if known else '*'}"
-
-
-def _review_code(unit: Unit, address: Address) -> str | None:
-    today = datetime.fromtimestamp(unit.now / 1000, UTC).date()
-    for account in unit.policy.review_accounts:
+def _review_code(moment: Moment, address: Address) -> str | None:
+    today = datetime.fromtimestamp(moment.now / 1000, UTC).date()
+    for account in moment.policy.review_accounts:
         if account.address == address.identity and today <= account.last_day:
             return account.code
     return None
 
 
-def _digest(unit: Unit, transaction_id: UUID, code: str) -> bytes:
-    return unit.secret.mac(_PURPOSE, transaction_id.bytes + code.encode())
+def digest(moment: Moment, transaction_id: UUID, code: str) -> bytes:
+    """What is stored of a code."""
+    return moment.secret.mac(_PURPOSE, transaction_id.bytes + code.encode())
 
 
 def normal_code(presented: str) -> str:
@@ -196,19 +224,16 @@ async def verify(unit: Unit, app: App, transaction: str, presented: str, *, devi
     """
     code = normal_code(presented)
     transaction_id = find_id(transaction) or _NOBODYS
-    rates = unit.policy.limits
-    per_client = Budget("wrong_codes_per_client", rates.wrong_codes_per_client, f"{app.team.id}|{unit.caller.address}")
     row = await _take_guess(unit, app, transaction_id, code)
     if row is None:
         refusal = await _explain(unit, app, transaction_id)
         if isinstance(refusal, OtpUnknown):
-            await limits.spend(unit, per_client)
+            await limits.spend(unit, _per_client(unit, app))
         unit.count(Fact.CODE_REFUSED, app.team.id)
         raise refusal
     address = Address.parse(row.email, dotless=True)
     seen = await known_clients.look(unit, app.team.id, address, device.id)
-    subject = _subject(unit, app, address, known=seen.client)
-    budgets = (per_client, Budget("wrong_codes_per_address", rates.wrong_codes_per_address, subject))
+    budgets = budgets_for_guess(unit, app, address, known=seen.client)
     await limits.spend(unit, *budgets)
     if not unit.secret.verifies(_PURPOSE, transaction_id.bytes + code.encode(), row.digest):
         unit.count(Fact.CODE_REFUSED, app.team.id)
@@ -226,6 +251,17 @@ async def verify(unit: Unit, app: App, transaction: str, presented: str, *, devi
     await known_clients.remember(unit, app.team.id, address, device.id)
     unit.count(Fact.CODE_VERIFIED, app.team.id)
     return Verified(grant, new_account)
+
+
+def budgets_for_guess(moment: Moment, app: App, address: Address, *, known: bool) -> tuple[Budget, Budget]:
+    """What a wrong code is taken from."""
+    rates, subject = moment.policy.limits, _subject(moment, app, address, known=known)
+    return _per_client(moment, app), Budget("wrong_codes_per_address", rates.wrong_codes_per_address, subject)
+
+
+def _per_client(moment: Moment, app: App) -> Budget:
+    rates = moment.policy.limits.wrong_codes_per_client
+    return Budget("wrong_codes_per_client", rates, f"{app.team.id}|{moment.caller.address}")
 
 
 async def _take_guess(unit: Unit, app: App, transaction_id: UUID, code: str) -> Row[str, bytes, int, int] | None:

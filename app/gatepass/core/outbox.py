@@ -45,7 +45,7 @@ from sqlalchemy import (
 from gatepass.core.facts import Fact
 from gatepass.core.schema import MINUTE, SECOND, metadata
 from gatepass.core.server_secret import SealBroken, ServerSecret
-from gatepass.core.unit import Unit
+from gatepass.core.unit import Moment, Unit
 
 _PURPOSE = "outbox"
 LEASE = 90 * SECOND
@@ -135,13 +135,17 @@ class Claimed:
     delivery: bool = True
 
 
-async def queue(unit: Unit, *, team_id: UUID, mail: Mail, expires_at: int, deliver: bool) -> None:
-    """Add a mail to the unit's transaction; it may not leave after *expires_at* (ms)."""
-    claimed = Claimed(unit.mint.uuid7(unit.now), team_id, mail, expires_at, tries=1, delivery=deliver)
+def write(moment: Moment, *, team_id: UUID, mail: Mail, expires_at: int, deliver: bool) -> Claimed:
+    """A new mail, to be queued; it may not leave after *expires_at* (ms), and as a decoy never."""
+    return Claimed(moment.mint.uuid7(moment.now), team_id, mail, expires_at, tries=1, delivery=deliver)
+
+
+async def queue(unit: Unit, written: Claimed) -> None:
+    """Add a mail to the unit's transaction."""
     at_once = unit.desk.reserve() == 1
-    await unit.db.execute(_QUEUE, row_of(unit.secret, claimed, unit.now, at_once=at_once))
+    await unit.db.execute(_QUEUE, row_of(unit.secret, written, unit.now, at_once=at_once))
     if at_once:
-        unit.handed_over.append(claimed)
+        unit.handed_over.append(written)
     else:
         unit.nudges_outbox = True
 
@@ -149,16 +153,16 @@ async def queue(unit: Unit, *, team_id: UUID, mail: Mail, expires_at: int, deliv
 _QUEUE = insert(outbox)
 
 
-def row_of(secret: ServerSecret, claimed: Claimed, now: int, *, at_once: bool) -> dict[str, Any]:
+def row_of(secret: ServerSecret, written: Claimed, now: int, *, at_once: bool) -> dict[str, Any]:
     """A new mail as its row: under its lease where it is delivered *at_once*, else due."""
     return {
-        "id": claimed.id,
-        "team_id": claimed.team_id,
+        "id": written.id,
+        "team_id": written.team_id,
         "state": State.PENDING.value,
-        "deliver": claimed.delivery,
-        "sealed": secret.seal(_PURPOSE, json.dumps(_document(claimed.mail)).encode()),
+        "deliver": written.delivery,
+        "sealed": secret.seal(_PURPOSE, json.dumps(_document(written.mail)).encode()),
         "created_at": now,
-        "expires_at": claimed.expires_at,
+        "expires_at": written.expires_at,
         "due_at": now + LEASE if at_once else now,
         "tries": 1 if at_once else 0,
     }

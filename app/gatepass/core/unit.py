@@ -1,4 +1,4 @@
-"""One request, one transaction, one instant."""
+"""One request, one instant, one transaction."""
 
 from __future__ import annotations
 
@@ -77,20 +77,26 @@ class Caller:
 
 
 @dataclass(slots=True)
-class Unit:
-    """What a verb works with. *now* is the request's one instant, epoch ms."""
+class Moment:
+    """What a verb knows before it asks the database. *now* is the request's one instant, epoch ms."""
 
-    db: AsyncConnection
     now: int
     mint: Mint
     policy: Policy
     secret: ServerSecret
-    caller: Caller = field(default_factory=Caller)
+    caller: Caller
+
+
+@dataclass(slots=True)
+class Unit(Moment):
+    """What a verb works with."""
+
+    db: AsyncConnection
+    desk: Desk = field(default_factory=Desk)
     receipts: list[tuple[UUID, int]] = field(default_factory=list)
     """Generations (session, generation) proven to have arrived; noted by the runtime in a transaction of their own."""
     changes_keys: bool = False
     """What a key opens has changed: forget after the commit what this process remembers of keys."""
-    desk: Desk = field(default_factory=Desk)
     handed_over: list[Claimed] = field(default_factory=list)
     """Mails that were queued under a lease of this process: they have places on its desk, to be taken after the commit."""
     nudges_outbox: bool = False

@@ -38,7 +38,7 @@ from gatepass.core.addresses import Address
 from gatepass.core.errors import ClientUserIdTaken, Conflict, InputRefused, NotFound, UserDeleted
 from gatepass.core.ids import find_id
 from gatepass.core.schema import metadata, upsert_in
-from gatepass.core.unit import Unit
+from gatepass.core.unit import Moment, Unit
 
 DEFAULT_ROLES = ("GAMER",)
 
@@ -193,7 +193,7 @@ async def prove_address(unit: Unit, team_id: UUID, address: Address) -> tuple[Us
     Parallel first calls make one account: the insert gives way to a living row already there. Either way the row is
     held until the transaction ends.
     """
-    newcomer = _newcomer(unit, team_id, address=address, email_verified=True)
+    newcomer = new_user(unit, team_id, address=address, email_verified=True)
     user = of((await unit.db.execute(_prove(unit.db.dialect.name), newcomer)).one()._mapping)
     if user.id != newcomer["id"]:
         return user, False
@@ -232,7 +232,7 @@ async def create(
     accounts.check({"client_user_id": client_user_id, "nickname": nickname, **(profile or {})})
     if client_user_id is not None and find_id(client_user_id) is not None:
         await _see_that_it_is_free(unit, team_id, client_user_id)
-    newcomer = _newcomer(
+    newcomer = new_user(
         unit,
         team_id,
         address=address,
@@ -294,8 +294,8 @@ async def _see_that_it_is_free(unit: Unit, team_id: UUID, client_user_id: str, *
         raise ClientUserIdTaken(taken.id, taken.created_at)
 
 
-def _newcomer(
-    unit: Unit,
+def new_user(
+    moment: Moment,
     team_id: UUID,
     *,
     address: Address | None = None,
@@ -307,17 +307,17 @@ def _newcomer(
 ) -> dict[str, Any]:
     """The row of an account to be made."""
     return {
-        "id": user_id or unit.mint.uuid4(),
+        "id": user_id or moment.mint.uuid4(),
         "team_id": team_id,
         "client_user_id": client_user_id,
         "email": address.typed if address else None,
         "email_identity": address.identity if address else None,
         "email_verified": email_verified,
-        "nickname": nickname or f"player-{unit.mint.digits(8)}",
+        "nickname": nickname or f"player-{moment.mint.digits(8)}",
         "roles": list(DEFAULT_ROLES),
         "wallets": [],
         "test_user": False,
-        "created_at": unit.now,
+        "created_at": moment.now,
         **(profile or {}),
     }
 

@@ -11,6 +11,8 @@ from typing import Any, Generic, TypeVar
 import asyncpg
 import structlog
 
+from gatepass.core.errors import Unavailable
+
 log = structlog.get_logger("gatepass")
 
 MOST_AT_ONCE = 64
@@ -52,7 +54,10 @@ class Batches(Generic[K, A, G]):
         self._waiting: deque[tuple[K, A, asyncio.Future[G | None]]] = deque()
 
     async def put(self, key: K, ask: A) -> G | None:
-        """Wait for the answer to *ask*; None when the statement had none, or failed."""
+        """Wait for the answer to *ask*; None when the statement had none, or failed.
+
+        Raises Unavailable where *serve* does: nobody can say whether the statement was committed, and it matters.
+        """
         answer: asyncio.Future[G | None] = asyncio.get_running_loop().create_future()
         self._waiting.append((key, ask, answer))
         if self._free_lanes:
@@ -88,6 +93,11 @@ class Batches(Generic[K, A, G]):
         answers: Mapping[K, G] = {}
         try:
             answers = await self._serve([ask for ask, _ in batch.values()])
+        except Unavailable as error:
+            for _, waiting in batch.values():
+                for answer in waiting:
+                    if not answer.done():
+                        answer.set_exception(error)
         except FAILURES as error:
             log.warning("hot_statement_failed", why=type(error).__name__)
         except Exception:

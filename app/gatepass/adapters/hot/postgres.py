@@ -14,10 +14,12 @@ from sqlalchemy import Uuid, any_, bindparam
 from sqlalchemy.dialects import postgresql
 
 from gatepass.adapters.database import ANSWER_LIMIT, LOCK_WAIT, STATEMENT_LIMIT, Database
-from gatepass.adapters.hot import postgres_sign_in
+from gatepass.adapters.hot import postgres_codes, postgres_sign_in
 from gatepass.adapters.hot.driver import Found, Receipt, grant_of, list_in
 from gatepass.adapters.postgres_server import Connection
 from gatepass.core import access_tokens
+from gatepass.core.otp import Asker
+from gatepass.core.otp_shared import Asked, Guess, Judged
 from gatepass.core.rotation import Ask
 from gatepass.core.sessions import Grant, sessions
 from gatepass.core.sign_in_tokens import Redemption, Vouching
@@ -64,6 +66,18 @@ class Postgres:
 
     async def redeem(self, redemptions: Sequence[Redemption]) -> Mapping[str, Grant]:
         return await postgres_sign_in.redeem(self._fetch, redemptions)
+
+    async def meet(self, askers: Sequence[Mapping[str, Any]]) -> Mapping[bytes, Asker]:
+        return await postgres_codes.meet(self._fetch, askers)
+
+    async def begin(self, asked: Sequence[Asked]) -> Mapping[str, bool]:
+        return await postgres_codes.begin(self._fetch, asked)
+
+    async def recipients(self, transactions: Sequence[UUID]) -> Mapping[UUID, str]:
+        return await postgres_codes.recipients(self._fetch, transactions)
+
+    async def judge(self, guesses: Sequence[Guess]) -> Mapping[str, Judged]:
+        return await postgres_codes.judge(self._fetch, guesses)
 
     async def _fetch(self, statement: str, *arguments: object) -> list[Any]:
         """One round trip on a connection of our own; one that fails is thrown away."""

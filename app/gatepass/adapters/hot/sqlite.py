@@ -25,6 +25,8 @@ from gatepass.adapters.database import LOCK_WAIT, Database
 from gatepass.adapters.hot.driver import Found, Receipt, grant_of, list_in
 from gatepass.adapters.hot.sqlite_sign_in import redeem_all, vouch_all
 from gatepass.core import access_tokens
+from gatepass.core.otp import Asker
+from gatepass.core.otp_shared import Asked, Guess, Judged
 from gatepass.core.rotation import Ask
 from gatepass.core.sessions import Grant
 from gatepass.core.sign_in_tokens import Redemption, Vouching
@@ -66,6 +68,18 @@ class Sqlite:
 
     async def redeem(self, redemptions: Sequence[Redemption]) -> Mapping[str, Grant]:
         return await self._write(redeem_all, redemptions)
+
+    async def meet(self, askers: Sequence[Mapping[str, Any]]) -> Mapping[bytes, Asker]:
+        return {}
+
+    async def begin(self, asked: Sequence[Asked]) -> Mapping[str, bool]:
+        return {}
+
+    async def recipients(self, transactions: Sequence[UUID]) -> Mapping[UUID, str]:
+        return {}
+
+    async def judge(self, guesses: Sequence[Guess]) -> Mapping[str, Judged]:
+        return {}
 
     async def _write(
         self, work: Callable[[sqlite3.Connection, Sequence[A]], Mapping[K, G]], asks: Sequence[A]

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, Response
 
+from gatepass import codes
 from gatepass.core import access_tokens, limits, otp, qr, sessions
 from gatepass.core.access_tokens import Bearer
 from gatepass.core.addresses import Address
@@ -20,6 +21,7 @@ from gatepass.core.api_keys import App
 from gatepass.core.errors import (
     AccessTokenDead,
     Forbidden,
+    InputRefused,
     NotFound,
     OtpExpired,
     OtpLocked,
@@ -32,7 +34,7 @@ from gatepass.core.errors import (
 from gatepass.core.ids import find_id
 from gatepass.core.limits import Budget
 from gatepass.core.sessions import Cause, Grant
-from gatepass.core.unit import Caller, Unit
+from gatepass.core.unit import Caller, Policy, Unit
 from gatepass.surfaces.elixir import wire
 from gatepass.surfaces.elixir.documentation import documented
 from gatepass.wiring import Runtime, only, read_body, runtime_of, sent
@@ -55,15 +57,16 @@ class Call:
 
     async def transact(self, work: Work[T]) -> T:
         """Run *work* for the app that the key names, in one transaction. Raises ApiKeyRefused, and as *work* does."""
-        app = await self._app()
+        app = await self.app()
         return await self.runtime.transact(lambda unit: work(unit, app), caller=self.caller)
 
     async def read(self, work: Work[T]) -> T:
         """The same for work that writes nothing."""
-        app = await self._app()
+        app = await self.app()
         return await self.runtime.read(lambda unit: work(unit, app), caller=self.caller)
 
-    async def _app(self) -> App:
+    async def app(self) -> App:
+        """What the key names; the key was used. Raises ApiKeyRefused."""
         app = await self.runtime.apps.named_by(self.key)
         if app.key_id is not None:
             self.runtime.tally.keys.note((app.team.id, app.key_id), self.caller, self.runtime.clock.now())
@@ -97,16 +100,38 @@ InCall = Annotated[Call, Depends(_read_call)]
 async def ask_for_code(call: InCall) -> Response:
     """Ask for an e-mailed one-time code (E1)."""
 
-    async def work(unit: Unit, app: App) -> otp.Requested:
-        rates = unit.policy.limits.login_per_client
-        await limits.spend(unit, Budget("login_per_client", rates, f"{app.team.id}|{unit.caller.address}"))
-        body = wire.parse(wire.OtpLogin, call.body)
-        address = Address.parse(body.email, dotless=unit.policy.dotless_domains)
-        return await otp.request(unit, app, address, locale=wire.languages(body.locale, call.accept_language))
-
-    requested = await call.transact(work)
+    requested = await _ask_shortly(call)
+    if requested is None:
+        requested = await call.transact(lambda unit, app: _ask(unit, app, call))
     code = {"user_code": requested.code} if requested.code is not None else {}
     return wire.success(wire.Transaction(transaction_id=str(requested.transaction_id), **code))
+
+
+async def _ask_shortly(call: Call) -> otp.Requested | None:
+    app, policy = await call.app(), call.runtime.policy
+    try:
+        address, locale = _whom(call, policy)
+    except InputRefused:
+        return None  # refused in its turn, after the budget at the door
+    return await codes.request(
+        call.runtime, app, address, call.caller, locale=locale, door=_door(policy, app, call.caller)
+    )
+
+
+async def _ask(unit: Unit, app: App, call: Call) -> otp.Requested:
+    await limits.spend(unit, _door(unit.policy, app, unit.caller))
+    address, locale = _whom(call, unit.policy)
+    return await otp.request(unit, app, address, locale=locale)
+
+
+def _door(policy: Policy, app: App, caller: Caller) -> Budget:
+    return Budget("login_per_client", policy.limits.login_per_client, f"{app.team.id}|{caller.address}")
+
+
+def _whom(call: Call, policy: Policy) -> tuple[Address, str]:
+    body = wire.parse(wire.OtpLogin, call.body)
+    address = Address.parse(body.email, dotless=policy.dotless_domains)
+    return address, wire.languages(body.locale, call.accept_language)
 
 
 @router.post(
@@ -116,11 +141,14 @@ async def ask_for_code(call: InCall) -> Response:
 async def verify_code(call: InCall) -> Response:
     """Trade a transaction and its code for a session (E2)."""
 
-    async def work(unit: Unit, app: App) -> otp.Verified:
-        body = wire.parse(wire.OtpVerify, call.body)
-        return await otp.verify(unit, app, body.transaction_id, body.code, device=body.device(call.accept_language))
-
-    verified = await call.transact(work)
+    app = await call.app()
+    body = wire.parse(wire.OtpVerify, call.body)
+    device = body.device(call.accept_language)
+    verified = await codes.verify(call.runtime, app, body.transaction_id, body.code, call.caller, device=device)
+    if verified is None:
+        verified = await call.transact(
+            lambda unit, app: otp.verify(unit, app, body.transaction_id, body.code, device=device)
+        )
     account = wire.Account.of(verified.grant, ban_reason=None)
     return wire.success(
         wire.FirstCredentials(**call.bundle(verified.grant), user=account, new_account=verified.new_account)
