@@ -7,6 +7,7 @@ are taken in one order: transactions, which nobody waits for here, then budgets,
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
@@ -102,17 +103,18 @@ async def _for_all_or_nobody(fetch: Fetch, statement: str, *arguments: object) -
 
 Columns = Sequence[tuple[str, str]]
 """Names with their types."""
+_JSON = "text[]::json"
+"""As the type of an array's elements: the driver has no array of JSON."""
 
 
 def _of(table: Table[Any], but_for: Iterable[str] = ()) -> Columns:
     dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
-    return [
-        (column.name, column.type.compile(dialect=dialect)) for column in table.c if column.name not in set(but_for)
-    ]
+    kinds = {column.name: column.type.compile(dialect=dialect) for column in table.c if column.name not in set(but_for)}
+    return [(name, _JSON if kind == "JSON" else kind) for name, kind in kinds.items()]
 
 
 def _columns(columns: Columns, rows: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
-    return [[row[name] for row in rows] for name, _ in columns]
+    return [[json.dumps(row[name]) if kind == _JSON else row[name] for row in rows] for name, kind in columns]
 
 
 def _arrays(rows: Sequence[Sequence[Any]], width: int) -> list[list[Any]]:
