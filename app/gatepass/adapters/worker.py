@@ -30,7 +30,7 @@ log = structlog.get_logger("gatepass.worker")
 
 IDLE = 1.0
 """Seconds between two looks when nobody nudges."""
-AT_ONCE = 20
+AT_ONCE = 40
 """Mails in flight per process."""
 CLAIMED_AT_ONCE = AT_ONCE // 2
 """Of these, at most so many are kept free for mails that are looked for, while the look lasts."""

@@ -33,6 +33,7 @@ from sqlalchemy import (
     String,
     Table,
     TypedColumns,
+    Update,
     Uuid,
     bindparam,
     func,
@@ -41,6 +42,7 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from gatepass.core.facts import Fact
 from gatepass.core.schema import MINUTE, SECOND, metadata
@@ -178,26 +180,10 @@ async def claim(unit: Unit, most: int = 20, *, ahead: ColumnElement[int] | None 
 
     *ahead*: by how many ms the clock that a row goes by is ahead of the unit's, where it has one of its own.
     """
-    now: Any = unit.now if ahead is None else unit.now + ahead
-    await unit.db.execute(
-        update(outbox)
-        .where(outbox.c.state == State.PENDING.value, outbox.c.expires_at <= now)
-        .values(state=State.EXPIRED.value, settled_at=unit.now, sealed=None)
-    )
-    due = (
-        select(outbox.c.id)
-        .where(outbox.c.state == State.PENDING.value, _is_due(now))
-        .order_by(outbox.c.due_at)
-        .limit(most)
-        .with_for_update(skip_locked=True)
-        .cte("due")  # looked up once; as a subquery PostgreSQL may run it again for each row, each time up to the limit
-    )
-    claimed = await unit.db.execute(
-        update(outbox)
-        .where(outbox.c.id.in_(select(due.c.id)), outbox.c.state == State.PENDING.value, _is_due(now))
-        .values(due_at=now + LEASE, tries=outbox.c.tries + 1)
-        .returning(*outbox.c)
-    )
+    expire, take = _CLAIM if ahead is None else _claim(_NOW + ahead)
+    given = {"now": unit.now, "most": most}
+    await unit.db.execute(expire, given)
+    claimed = await unit.db.execute(take, given)
     rows = sorted(claimed, key=lambda row: row.id)  # as they were queued
     await _settle(unit, State.DISCARDED, [row.id for row in rows if not row.deliver])
     mails = [(row, _unseal(unit, row.sealed)) for row in rows if row.deliver]
@@ -209,8 +195,31 @@ async def claim(unit: Unit, most: int = 20, *, ahead: ColumnElement[int] | None 
     ]
 
 
-def _is_due(now: Any) -> ColumnElement[bool]:
-    return or_(outbox.c.due_at <= now, outbox.c.due_at > now + _AHEAD)
+def _claim(now: ColumnElement[int]) -> tuple[Update, ReturningUpdate[*tuple[Any, ...]]]:
+    """What settles mails past their life at *now*, and what takes due ones, as many as are asked for."""
+    is_due = or_(outbox.c.due_at <= now, outbox.c.due_at > now + _AHEAD)
+    is_pending = outbox.c.state == State.PENDING.value
+    due = (
+        select(outbox.c.id)
+        .where(is_pending, is_due)
+        .order_by(outbox.c.due_at)
+        .limit(bindparam("most", type_=Integer))
+        .with_for_update(skip_locked=True)
+        .cte("due")  # looked up once; as a subquery PostgreSQL may run it again for each row, each time up to the limit
+    )
+    return (
+        update(outbox)
+        .where(is_pending, outbox.c.expires_at <= now)
+        .values(state=State.EXPIRED.value, settled_at=_NOW, sealed=None),
+        update(outbox)
+        .where(outbox.c.id.in_(select(due.c.id)), is_pending, is_due)
+        .values(due_at=now + LEASE, tries=outbox.c.tries + 1)
+        .returning(*outbox.c),
+    )
+
+
+_NOW = bindparam("now", type_=BigInteger)
+_CLAIM = _claim(_NOW)
 
 
 def _unseal(unit: Unit, sealed: bytes | None) -> Mail | None:

@@ -40,7 +40,7 @@ ANSWER = 10.0
 """Seconds the server may take for one answer."""
 DELIVERY = 30.0
 """Seconds one delivery may take in all, waiting for a connection included; the lease is three times that."""
-CONNECTIONS = 4
+CONNECTIONS = 8
 """Conversations at a time, per process."""
 KEPT = 15.0
 """Seconds an unused connection is kept for the next mail."""
