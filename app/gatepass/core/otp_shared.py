@@ -8,7 +8,7 @@ room, a transaction that is no longer pending, an owner who is banned or must be
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -76,7 +76,7 @@ class Guess:
 
     def verified(self, user_id: UUID, email: str | None, roles: Sequence[str]) -> Verified:
         """What a right guess is answered with, its user being who the statement found."""
-        session = replace(self.session, user_id=user_id)
+        session = self.session._replace(user_id=user_id)
         granted = sign_in.granted(session, email, roles, region=self.region, now=session.opened_at)
         return Verified(granted, new_account=user_id == self.newcomer["id"])
 
