@@ -38,6 +38,8 @@ LISTENED = 300
 """Times that a second caller listens for each kind."""
 PROBES = 60
 """Requests by which it listens, one after the other, from the moment of the first caller's answer."""
+OF_THE_MOMENT = (b"date:", b"x-request-id:")
+"""Headers whose values no two answers share."""
 SETTLED = 0.03
 """Seconds of quiet between two, for what the last one left behind."""
 
@@ -81,7 +83,7 @@ class Line:
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def ask(self, kind: str, email: str) -> None:
-        """E1; its time in ms goes to *kind*, and its status line, names of headers, size and shape, too."""
+        """E1; its time in ms goes to *kind*, and its status line, headers, size and shape, too."""
         body = json.dumps({"email": email}).encode()
         head = f"POST {LOGIN} HTTP/1.1\r\nhost: x\r\nx-api-key: {self.key}\r\ncontent-length: {len(body)}\r\n\r\n"
         began = time.perf_counter_ns()
@@ -92,7 +94,7 @@ class Line:
             answer += self._socket.recv(65_536)
         told, _, content = answer.partition(b"\r\n\r\n")
         lines = told.split(b"\r\n")
-        names = b" ".join([lines[0], *(line.partition(b":")[0] for line in lines[1:])])
+        names = b" ".join(line.partition(b":")[0] if line.lower().startswith(OF_THE_MOMENT) else line for line in lines)
         self.said.setdefault(kind, set()).add((names, len(content), _shape(content)))
 
     def probe(self, many: int) -> float:
