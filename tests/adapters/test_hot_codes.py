@@ -32,10 +32,10 @@ UNLIKE = {"id", "key", "digest", "sealed", "session_id", "user_id", "email", "em
 
 
 @pytest.fixture
-async def shared(postgres_url: str) -> AsyncIterator[Server]:
+async def shared(database_url: str) -> AsyncIterator[Server]:
     """A server whose addresses may ask three times an hour, and guess wrong twice a day."""
     rates = {"limit_codes_per_address": "3/hour", "limit_wrong_codes_per_address": "2/day", "limit_cooldown": "off"}
-    async with serve(postgres_url, **rates) as server:
+    async with serve(database_url, **rates) as server:
         yield server
 
 
@@ -230,9 +230,8 @@ async def test_whoever_needs_judgement_goes_the_long_way_and_leaves_nothing(shar
 
 
 async def test_where_nobody_can_say_whether_it_was_committed_nobody_is_sent_the_long_way(
-    shared: Server, monkeypatch: pytest.MonkeyPatch
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    requested = await asked(shared, "ada@example.com")
     fetch = asyncpg.Connection.fetch
 
     async def lose_the_answer(connection: Any, statement: str, *given: Any) -> Any:
@@ -241,9 +240,11 @@ async def test_where_nobody_can_say_whether_it_was_committed_nobody_is_sent_the_
             raise asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation")
         return rows
 
-    monkeypatch.setattr(asyncpg.Connection, "fetch", lose_the_answer)
-    with pytest.raises(Unavailable):
-        await guess(shared, requested)
+    async with serve(postgres_url) as server:
+        requested = await asked(server, "ada@example.com")
+        monkeypatch.setattr(asyncpg.Connection, "fetch", lose_the_answer)
+        with pytest.raises(Unavailable):
+            await guess(server, requested)
 
 
 async def count(server: Server, table: Table) -> int:

@@ -20,6 +20,20 @@ from gatepass.core.otp import Verified
 from gatepass.core.sessions import Device, Proof, Session
 from gatepass.core.unit import Moment
 
+NEWCOMER = (
+    "id",
+    "team_id",
+    "email",
+    "email_identity",
+    "email_verified",
+    "nickname",
+    "roles",
+    "wallets",
+    "test_user",
+    "created_at",
+)
+"""The columns of an account that a proven mailbox makes; the others are empty."""
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:

@@ -20,7 +20,7 @@ from gatepass.core.audit import audit_events
 from gatepass.core.errors import Unavailable
 from gatepass.core.limits import CLOCK_SPREAD
 from gatepass.core.otp import Asker, otp_transactions
-from gatepass.core.otp_shared import Asked, Guess, Judged
+from gatepass.core.otp_shared import NEWCOMER, Asked, Guess, Judged
 from gatepass.core.outbox import outbox
 from gatepass.core.sessions import sessions
 from gatepass.core.sign_in import row_of
@@ -192,23 +192,7 @@ _GUESS_BUDGET: Columns = [
     ("ceiling", "integer"),
     ("ends_at", "bigint"),
 ]
-_NEWCOMER: Columns = [
-    column
-    for column in _of(users)
-    if column[0]
-    in {
-        "id",
-        "team_id",
-        "email",
-        "email_identity",
-        "email_verified",
-        "nickname",
-        "roles",
-        "wallets",
-        "test_user",
-        "created_at",
-    }
-]
+_NEWCOMER: Columns = [column for column in _of(users) if column[0] in NEWCOMER]
 _SESSION = _of(sessions)
 _EVENT = _of(audit_events)
 _GUESSES, _BUDGETS, _NEWCOMERS, _SESSIONS, _CREATED, _OPENED, _LOCKED = _given(

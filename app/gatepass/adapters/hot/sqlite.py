@@ -23,6 +23,7 @@ from sqlalchemy.dialects import sqlite
 
 from gatepass.adapters.database import LOCK_WAIT, Database
 from gatepass.adapters.hot.driver import Found, Receipt, grant_of, list_in
+from gatepass.adapters.hot.sqlite_codes import begin_all, judge_all, meet_all, recipients_of
 from gatepass.adapters.hot.sqlite_sign_in import redeem_all, vouch_all
 from gatepass.core import access_tokens
 from gatepass.core.otp import Asker
@@ -55,9 +56,7 @@ class Sqlite:
             return await self._writer.run(_rotate_all, asks)
 
     async def look(self, session_ids: Sequence[UUID]) -> Mapping[UUID, Found]:
-        if self._reader is None:
-            self._reader = _connect(self._database, timeout=0)
-        return _look_all(self._reader, session_ids)
+        return _look_all(self._reading(), session_ids)
 
     async def note(self, receipts: Sequence[Receipt]) -> Mapping[UUID, bool]:
         async with self._database.writing():
@@ -70,16 +69,21 @@ class Sqlite:
         return await self._write(redeem_all, redemptions)
 
     async def meet(self, askers: Sequence[Mapping[str, Any]]) -> Mapping[bytes, Asker]:
-        return {}
+        return meet_all(self._reading(), askers)
 
     async def begin(self, asked: Sequence[Asked]) -> Mapping[str, bool]:
-        return {}
+        return await self._write(begin_all, asked)
 
     async def recipients(self, transactions: Sequence[UUID]) -> Mapping[UUID, str]:
-        return {}
+        return recipients_of(self._reading(), transactions)
 
     async def judge(self, guesses: Sequence[Guess]) -> Mapping[str, Judged]:
-        return {}
+        return await self._write(judge_all, guesses)
+
+    def _reading(self) -> sqlite3.Connection:
+        if self._reader is None:
+            self._reader = _connect(self._database, timeout=0)
+        return self._reader
 
     async def _write(
         self, work: Callable[[sqlite3.Connection, Sequence[A]], Mapping[K, G]], asks: Sequence[A]
