@@ -175,11 +175,15 @@ class Runtime:
             try:
                 return await self._attempt(unit, work, commit)
             except BaseException:
-                self.desk.release(len(unit.handed_over))  # one that was committed all the same is left to its lease
+                self._leave_to_lease(unit)
                 raise
 
         try:
-            return await self.database.run(attempt, writes=writes)
+            result = await self.database.run(attempt, writes=writes)
+        except BaseException:
+            if unit is not None:
+                self._leave_to_lease(unit)
+            raise
         finally:
             if unit is not None:
                 if unit.used_key is not None:
@@ -190,6 +194,15 @@ class Runtime:
                     self.outbox_waits.set()
                 if unit.receipts:
                     await self._note_receipts(unit.receipts, caller)
+        if unit is not None and unit.handed_over:
+            # Only now that nothing is awaited any more: whether a mail is real would tell in the answer's time.
+            self.desk.take(unit.handed_over)
+        return result
+
+    def _leave_to_lease(self, unit: Unit) -> None:
+        """Nobody delivers what *unit* queued; what was committed all the same becomes due when its lease ends."""
+        self.desk.release(len(unit.handed_over))
+        unit.handed_over.clear()
 
     async def _attempt(self, unit: Unit, work: Work[T], commit: Callable[[], Awaitable[None]]) -> T:
         try:
@@ -201,7 +214,6 @@ class Runtime:
             raise
         await commit()
         self.tally.count_all(unit.facts, unit.now)
-        self.desk.take(unit.handed_over)
         return result
 
     async def _note_receipts(self, receipts: list[tuple[UUID, int]], caller: Caller) -> None:
