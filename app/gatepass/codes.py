@@ -29,7 +29,7 @@ async def request(
     if (asker := await runtime.hot.meet(asking)) is None:
         return None
     beginning = otp.begin(moment, app, address, asker, locale=locale)
-    at_once = runtime.desk.reserve() == 1
+    at_once = runtime.handover.reserve() == 1
     asked = Asked(
         now=moment.now,
         subject=f"{app.team.id}|{address.counted}",
@@ -42,11 +42,11 @@ async def request(
         begun = await runtime.hot.begin(asked)
     finally:
         if at_once and not begun:
-            runtime.desk.release()
+            runtime.handover.release()
     if not begun:
         return None
     if at_once:
-        runtime.desk.take([beginning.mail])
+        runtime.handover.take([beginning.mail])
     else:
         runtime.outbox_waits.set()
     if beginning.fact is not None:

@@ -153,7 +153,7 @@ async def _begin_test_mode(runtime: Runtime) -> None:
 
 def _worker(runtime: Runtime, postman: Postman, worlds: Worlds | None) -> Worker:
     if worlds is None:
-        return Worker(runtime.transact, postman, runtime.outbox_waits, desk=runtime.desk)
+        return Worker(runtime.transact, postman, runtime.outbox_waits, handover=runtime.handover)
     return WorldWorker(runtime.transact, postman, runtime.outbox_waits, worlds)
 
 

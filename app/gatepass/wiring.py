@@ -31,9 +31,9 @@ from gatepass.adapters.tally import Tally
 from gatepass.core import access_tokens, api_keys, dpop, rotation, sessions, teams
 from gatepass.core.access_tokens import Bearer, Signer
 from gatepass.core.api_keys import App
-from gatepass.core.desk import Desk
 from gatepass.core.errors import AccessTokenInvalid, DpopRefused, Forbidden, InputRefused, Refusal, Unavailable
 from gatepass.core.facts import Fact
+from gatepass.core.handover import Handover
 from gatepass.core.mint import Mint
 from gatepass.core.sessions import Audience, Grant, Surface
 from gatepass.core.signing_keys import Ring
@@ -65,7 +65,7 @@ class Runtime:
         self.teams = Known(self.read, teams.get)
         self.hot = Hot(self.database)
         self.outbox_waits = asyncio.Event()
-        self.desk = Desk()
+        self.handover = Handover()
         self.tally = Tally()
         self.metrics = Metrics(self.tally.totals, settings.metrics_dir)
         self._proxies = settings.proxies()
@@ -171,7 +171,7 @@ class Runtime:
 
         async def attempt(db: AsyncConnection, commit: Callable[[], Awaitable[None]]) -> T:
             nonlocal unit
-            unit = Unit(self.clock.now(), self.mint, self.policy, self.secret, caller, db, self.desk)
+            unit = Unit(self.clock.now(), self.mint, self.policy, self.secret, caller, db, self.handover)
             try:
                 return await self._attempt(unit, work, commit)
             except BaseException:
@@ -196,12 +196,12 @@ class Runtime:
                     await self._note_receipts(unit.receipts, caller)
         if unit is not None and unit.handed_over:
             # Only now that nothing is awaited any more: whether a mail is real would tell in the answer's time.
-            self.desk.take(unit.handed_over)
+            self.handover.take(unit.handed_over)
         return result
 
     def _leave_to_lease(self, unit: Unit) -> None:
         """Nobody delivers what *unit* queued; what was committed all the same becomes due when its lease ends."""
-        self.desk.release(len(unit.handed_over))
+        self.handover.release(len(unit.handed_over))
         unit.handed_over.clear()
 
     async def _attempt(self, unit: Unit, work: Work[T], commit: Callable[[], Awaitable[None]]) -> T:

@@ -1,6 +1,6 @@
 """The worker of one process: drains the outbox, and throws away what has died.
 
-Mails of this process come straight from the commit that queued them while there is room (core/desk.py). For what found
+Mails of this process come straight from the commit that queued them while there is room (core/handover.py). For what found
 none, what another process left behind or what is due again it looks once a second, and when it is nudged. Many workers
 share one outbox through leases (core/outbox.py), and one purge through small batches (core/purge.py).
 """
@@ -20,8 +20,8 @@ import structlog
 from gatepass.adapters.hot.batches import Batches
 from gatepass.adapters.mail import DeliveryFailed, Postman, Transact
 from gatepass.core import outbox, purge, user_deletion
-from gatepass.core.desk import Desk
 from gatepass.core.errors import Unavailable
+from gatepass.core.handover import Handover
 from gatepass.core.mint import Mint
 from gatepass.core.outbox import Claimed, State
 from gatepass.core.unit import Unit
@@ -47,7 +47,7 @@ BREATH = 0.05
 
 
 class Worker:
-    """Delivers what is due with *postman*, and what is brought to *desk*; *waits* is set when there is more to claim."""
+    """Delivers what is due with *postman*, and what comes by *handover*; *waits* is set when there is more to claim."""
 
     def __init__(
         self,
@@ -55,13 +55,13 @@ class Worker:
         postman: Postman,
         waits: asyncio.Event,
         *,
-        desk: Desk | None = None,
+        handover: Handover | None = None,
         mint: Mint | None = None,
     ) -> None:
         self._transact = transact
         self._postman = postman
         self._waits = waits
-        self._desk = desk or Desk()
+        self._handover = handover or Handover()
         self._mint = mint or Mint()
         self._done: Batches[UUID, Claimed, bool] = Batches(self._settle, lanes=1)
         self._stopping = False
@@ -80,7 +80,7 @@ class Worker:
             yield
         finally:
             self._stopping = True
-            self._desk.close()
+            self._handover.close()
             self._waits.set()
             purging.cancel()
             await asyncio.wait({delivering}, timeout=GRACE)
@@ -102,14 +102,14 @@ class Worker:
             def begin(claimed: Claimed) -> None:
                 deliveries.create_task(self._deliver(claimed)).add_done_callback(self._landed)
 
-            self._desk.open(AT_ONCE, begin)
+            self._handover.open(AT_ONCE, begin)
             while not self._stopping:
                 self._waits.clear()
                 mails = []
-                if room := self._desk.reserve(CLAIMED_AT_ONCE):
+                if room := self._handover.reserve(CLAIMED_AT_ONCE):
                     with _carrying_on("outbox"):
                         mails = await self._claim(room)
-                    self._desk.release(room - len(mails))
+                    self._handover.release(room - len(mails))
                 for claimed in mails:
                     begin(claimed)
                 if not mails and not self._stopping:
@@ -117,8 +117,8 @@ class Worker:
                         await asyncio.wait_for(self._waits.wait(), IDLE)
 
     def _landed(self, _: asyncio.Task[None]) -> None:
-        was_full = self._desk.places <= 0
-        self._desk.release()
+        was_full = self._handover.places <= 0
+        self._handover.release()
         if was_full:
             self._waits.set()
 

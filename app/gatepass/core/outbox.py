@@ -7,7 +7,7 @@ under the server's secret while it waits and erased once it is settled, so a dat
 A mail that no listed secret opens any more is refused, once, and holds up no other.
 
 A mail that this very process can deliver at once is born under its lease and handed to the worker as soon as it is
-committed (desk.py), so nobody need look for it; if the process dies with it, the lease runs out as any other.
+committed (handover.py), so nobody need look for it; if the process dies with it, the lease runs out as any other.
 
 A decoy is queued like any mail and thrown away by the worker, so that asking costs the same for every address.
 """
@@ -144,7 +144,7 @@ def write(moment: Moment, *, team_id: UUID, mail: Mail, expires_at: int, deliver
 
 async def queue(unit: Unit, written: Claimed) -> None:
     """Add a mail to the unit's transaction."""
-    at_once = unit.desk.reserve() == 1
+    at_once = unit.handover.reserve() == 1
     await unit.db.execute(_QUEUE, row_of(unit.secret, written, unit.now, at_once=at_once))
     if at_once:
         unit.handed_over.append(written)

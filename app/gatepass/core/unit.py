@@ -10,8 +10,8 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gatepass.core.desk import Desk
 from gatepass.core.facts import Fact
+from gatepass.core.handover import Handover
 from gatepass.core.limits import Limits
 from gatepass.core.mint import Mint
 from gatepass.core.schema import DAY, HOUR, MINUTE, SECOND
@@ -92,13 +92,13 @@ class Unit(Moment):
     """What a verb works with."""
 
     db: AsyncConnection
-    desk: Desk = field(default_factory=Desk)
+    handover: Handover = field(default_factory=Handover)
     receipts: list[tuple[UUID, int]] = field(default_factory=list)
     """Generations (session, generation) proven to have arrived; noted by the runtime in a transaction of their own."""
     changes_keys: bool = False
     """What a key opens has changed: forget after the commit what this process remembers of keys."""
     handed_over: list[Claimed] = field(default_factory=list)
-    """Mails that were queued under a lease of this process: they have places on its desk, to be taken after the commit."""
+    """Mails that were queued under a lease of this process: their places are reserved, to be taken after the commit."""
     nudges_outbox: bool = False
     """A mail was queued for whoever looks first: wake this process's worker after the commit."""
     facts: list[tuple[Fact, UUID]] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""The desk of one process: the mails that it delivers itself, straight after the commit that queued them (outbox.py)."""
+"""From the commit that queued a mail straight to its delivery, within one process (outbox.py)."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from gatepass.core.outbox import Claimed
 
 
-class Desk:
-    """So many places, and none while nobody delivers."""
+class Handover:
+    """Mails under way in this process: so many places, and none while nobody delivers."""
 
     def __init__(self) -> None:
         self.places = 0
