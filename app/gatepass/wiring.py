@@ -27,6 +27,7 @@ from gatepass.adapters.keyring import Keyring
 from gatepass.adapters.known import Known, digest
 from gatepass.adapters.metrics import Metrics
 from gatepass.adapters.revocation_feed import RevocationFeed
+from gatepass.adapters.signatures import Signatures
 from gatepass.adapters.tally import Tally
 from gatepass.core import access_tokens, api_keys, dpop, rotation, sessions, teams
 from gatepass.core.access_tokens import Bearer, Signer
@@ -64,6 +65,7 @@ class Runtime:
         self.team_keys = Known(self.read, api_keys.authenticate_team, remembered_as=digest)
         self.teams = Known(self.read, teams.get)
         self.hot = Hot(self.database)
+        self.signatures = Signatures()
         self.outbox_waits = asyncio.Event()
         self.handover = Handover()
         self.tally = Tally()
@@ -74,6 +76,7 @@ class Runtime:
     async def close(self) -> None:
         """Let go of every connection."""
         await self.hot.close()
+        await self.signatures.close()
         await self.database.dispose()
 
     def forget(self) -> None:

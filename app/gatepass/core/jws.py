@@ -84,7 +84,7 @@ def is_signed_rs256(presented: str, key: Any) -> bool:
     """Whether *key* signed the token in compact form (RFC 7518 section 3.3)."""
     signed, _, signature = presented.encode("ascii").rpartition(b".")
     try:
-        key.verify(_decode(signature), signed, padding.PKCS1v15(), hashes.SHA256())
+        key.verify(_decode(signature), signed, _PKCS1, _SHA256)
     except (InvalidSignature, ValueError):
         return False
     return True
@@ -188,9 +188,10 @@ def _es256(key: ec.EllipticCurvePrivateKey, signed: bytes) -> bytes:
     return r.to_bytes(32, "big") + s.to_bytes(32, "big")
 
 
-_ECDSA = ec.ECDSA(hashes.SHA256())
+_SHA256, _PKCS1 = hashes.SHA256(), padding.PKCS1v15()
+_ECDSA = ec.ECDSA(_SHA256)
 _SIGNATURES: dict[str, Callable[[Any, bytes], bytes]] = {
     "HS512": lambda key, signed: hmac.digest(key, signed, "sha512"),
     "ES256": _es256,
-    "RS256": lambda key, signed: key.sign(signed, padding.PKCS1v15(), hashes.SHA256()),
+    "RS256": lambda key, signed: key.sign(signed, _PKCS1, _SHA256),
 }

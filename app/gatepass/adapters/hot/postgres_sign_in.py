@@ -12,7 +12,6 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Column, Integer, LargeBinary, String, Uuid
 
-from gatepass.core import sign_in
 from gatepass.core.limits import CLOCK_SPREAD
 from gatepass.core.sessions import Grant, sessions
 from gatepass.core.sign_in_tokens import Redemption, Vouching, sign_in_tokens
@@ -35,20 +34,25 @@ async def vouch(fetch: Fetch, records: Sequence[Vouching]) -> Mapping[str, bool]
 
 
 async def redeem(fetch: Fetch, redemptions: Sequence[Redemption]) -> Mapping[str, Grant]:
-    """Open the sessions of unspent tokens; their grants by token."""
-    opened = [sign_in.row_of(redemption.session) for redemption in redemptions]
-    budgets = [redemption.budget for redemption in redemptions]
+    """Open the sessions of unspent tokens; their grants by token.
+
+    What is the same for all first exchanges of a deployment is said once: arrays are what a statement costs here.
+    """
+    any_one = redemptions[0]
+    rate = any_one.budget[1] if any_one.budget is not None else None
     rows = await fetch(
         _REDEEM,
         CLOCK_SPREAD,
+        any_one.session.surface.value,
+        any_one.session.proof.value,
+        any_one.event["event"],
+        json.dumps(any_one.event["detail"]),
+        rate and rate.count,
+        rate and rate.period,
         [redemption.jti for redemption in redemptions],
         [redemption.event["id"] for redemption in redemptions],
-        [redemption.event["event"] for redemption in redemptions],
-        [json.dumps(redemption.event["detail"]) for redemption in redemptions],
-        [budget and budget[0] for budget in budgets],
-        [budget and budget[1].count for budget in budgets],
-        [budget and budget[1].period for budget in budgets],
-        *([row[column.name] for row in opened] for column in sessions.c),
+        [redemption.budget and redemption.budget[0] for redemption in redemptions],
+        *([getattr(redemption.session, name) for redemption in redemptions] for name in _OWN),
     )
     found = {row[0]: row for row in rows}
     return {
@@ -78,14 +82,25 @@ SELECT {", ".join(f"r.{column.name}" for column in _RECORD)}
  WHERE (SELECT u.team_id = r.team_id AND {_MAY_SIGN_IN} FROM users AS u WHERE u.id = r.user_id)
 RETURNING jti
 """  # noqa: S608 - names of our own columns
-_SESSION = list(sessions.c)
-_LAPSED = "(l.resets_at <= excluded.resets_at - ($8::bigint[])[1] OR l.resets_at > excluded.resets_at + $1::bigint)"
+_OWN = (
+    "id",
+    "team_id",
+    "environment",
+    "user_id",
+    "opened_at",
+    "idle_expires_at",
+    "absolute_expires_at",
+    "client_address",
+    "sdk",
+)
+"""What a session has of its own when it begins (`sign_in.new_session`); the rest is alike in all, or nothing yet."""
+_SESSION = [sessions.c[name] for name in _OWN]
+_LAPSED = "(l.resets_at <= excluded.resets_at - $7::bigint OR l.resets_at > excluded.resets_at + $1::bigint)"
 """As in core/limits.py; one deployment has one period for this budget."""
 _REDEEM = f"""
 WITH r AS MATERIALIZED (
-  SELECT * FROM unnest(
-    $2::text[], $3::uuid[], $4::text[], $5::text[], $6::bytea[], $7::integer[], $8::bigint[], {_arrays(_SESSION, 9)}
-  ) AS r(jti, event_id, event, detail, budget, ceiling, period, {_names(_SESSION)})
+  SELECT * FROM unnest($8::text[], $9::uuid[], $10::bytea[], {_arrays(_SESSION, 11)})
+      AS r(jti, event_id, budget, {_names(_SESSION)})
 ), held AS MATERIALIZED (
   SELECT r.*, found.email, found.roles
     FROM r
@@ -101,8 +116,8 @@ WITH r AS MATERIALIZED (
    ) AS found
 ), spent AS (
   INSERT INTO limits AS l (key, spent, ceiling, resets_at)
-  SELECT budget, count(*), max(ceiling), max(opened_at + period)
-    FROM held WHERE budget IS NOT NULL GROUP BY budget HAVING count(*) <= max(ceiling) ORDER BY budget
+  SELECT budget, count(*), $6::integer, max(opened_at + $7::bigint)
+    FROM held WHERE budget IS NOT NULL GROUP BY budget HAVING count(*) <= $6::integer ORDER BY budget
       ON CONFLICT (key) DO UPDATE SET
          spent = CASE WHEN {_LAPSED} THEN excluded.spent ELSE l.spent + excluded.spent END,
          resets_at = CASE WHEN {_LAPSED} THEN excluded.resets_at ELSE l.resets_at END
@@ -114,11 +129,13 @@ WITH r AS MATERIALIZED (
    WHERE s.jti = held.jti AND (held.budget IS NULL OR held.budget IN (SELECT key FROM spent))
   RETURNING s.jti
 ), opened AS (
-  INSERT INTO sessions ({_names(_SESSION)})
-  SELECT {", ".join(f"held.{column.name}" for column in _SESSION)} FROM held JOIN taken ON taken.jti = held.jti
+  INSERT INTO sessions ({_names(_SESSION)}, surface, proof, generation, late_replays, rotated_at, last_seen_at)
+  SELECT {", ".join(f"held.{column.name}" for column in _SESSION)}, $2::text, $3::text, 0, 0, opened_at, opened_at
+    FROM held JOIN taken ON taken.jti = held.jti
 ), told AS (
   INSERT INTO audit_events (id, at, event, team_id, user_id, session_id, detail)
-  SELECT event_id, opened_at, event, team_id, user_id, id, detail::json FROM held JOIN taken ON taken.jti = held.jti
+  SELECT event_id, opened_at, $4::text, team_id, user_id, id, $5::text::json
+    FROM held JOIN taken ON taken.jti = held.jti
 )
 SELECT held.jti, held.email, held.roles FROM held JOIN taken ON taken.jti = held.jti
 """  # noqa: S608 - names of our own columns

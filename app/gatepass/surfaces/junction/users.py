@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from fastapi import APIRouter, Request, Response
 from starlette.convertors import PathConvertor, register_url_convertor
 
@@ -153,7 +151,7 @@ async def create_sign_in_token(call: InCall, user_id: str) -> Response:
     if issued is None:
         issued = await call.for_team(work)
     key = await call.runtime.keyring.signer(Ring.SIGN_IN, issued.team.id)
-    user_token = await asyncio.to_thread(sign_in_jwt.sign, issued, key)
+    user_token = await call.runtime.signatures.sign(issued, key)
     sign_in_token = sign_in_jwt.wrap(issued.team, user_token)
     return wire.respond(200, answers.SignInToken(user_id=str(issued.user_id), sign_in_token=sign_in_token))
 
