@@ -20,6 +20,8 @@ from gatepass.core.unit import Unit
 
 Run = Callable[[Callable[[Unit], Awaitable[Any]]], Awaitable[Any]]
 
+_Name = tuple[Ring, UUID]
+
 FRESH = SECOND
 _MOST_RINGS = 10_000
 
@@ -35,20 +37,34 @@ class Keyring:
 
     def __init__(self, read: Run, transact: Run, clock: Clock) -> None:
         self._read, self._transact, self._clock = read, transact, clock
-        self._rings: dict[tuple[Ring, UUID], _Copy] = {}
+        self._rings: dict[_Name, _Copy] = {}
+        self._reading: dict[_Name, asyncio.Future[_Copy]] = {}
 
     async def keys(self, ring: Ring, scope: UUID = DEPLOYMENT) -> list[SigningKey]:
         """A ring's keys that may verify something now, oldest first; empty for a ring never used. Raises Unavailable."""
-        now = self._clock.now()
-        copy = self._rings.get((ring, scope))
-        if copy is None or not 0 <= now - copy.read_at < FRESH:
-            keys = await self._read(lambda unit: signing_keys.keys_of(unit, ring, scope))
-            copy = _Copy(keys, now)
-            if keys:  # an empty ring is not remembered: the first key made elsewhere counts here at once
-                if len(self._rings) >= _MOST_RINGS:
-                    self._rings.clear()
-                self._rings[ring, scope] = copy
-        return copy.keys
+        name, now = (ring, scope), self._clock.now()
+        copy = self._rings.get(name)
+        if copy is not None and 0 <= now - copy.read_at < FRESH:
+            return copy.keys
+        if (reading := self._reading.get(name)) is None:
+            reading = self._reading[name] = asyncio.ensure_future(self._read_ring(name, now))
+        return (await asyncio.shield(reading)).keys
+
+    async def _read_ring(self, name: _Name, now: int) -> _Copy:
+        """Ask the database, once for everyone who waits."""
+        try:
+            copy = _Copy(await self._read(lambda unit: signing_keys.keys_of(unit, *name)), now)
+        finally:
+            was_forgotten = self._reading.get(name) is not asyncio.current_task()
+            if not was_forgotten:
+                del self._reading[name]
+        if (
+            copy.keys and not was_forgotten
+        ):  # an empty ring is not remembered: a first key made elsewhere counts at once
+            if len(self._rings) >= _MOST_RINGS:
+                self._rings.clear()
+            self._rings[name] = copy
+        return copy
 
     async def signer(self, ring: Ring, scope: UUID = DEPLOYMENT) -> SigningKey:
         """The key that signs now; the ring's first one is made on demand. Raises Unavailable."""
@@ -85,9 +101,11 @@ class Keyring:
                 return key
 
     def forget(self, ring: Ring, scope: UUID = DEPLOYMENT) -> None:
-        """Read this ring again at the next call."""
+        """Read this ring again at the next call. A reading under way may have seen it as it was."""
         self._rings.pop((ring, scope), None)
+        self._reading.pop((ring, scope), None)
 
     def forget_all(self) -> None:
         """Read every ring again."""
         self._rings.clear()
+        self._reading.clear()

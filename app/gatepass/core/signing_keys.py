@@ -35,6 +35,7 @@ from sqlalchemy import (
     TypedColumns,
     UniqueConstraint,
     Uuid,
+    bindparam,
     select,
     update,
 )
@@ -130,12 +131,15 @@ def generate(ring: Ring, scope: UUID) -> Fresh:
 
 async def keys_of(unit: Unit, ring: Ring, scope: UUID) -> list[SigningKey]:
     """A ring's keys that may still verify something, oldest first."""
-    rows = await unit.db.execute(
-        select(signing_keys)
-        .where(signing_keys.c.ring == ring.value, signing_keys.c.scope == scope)
-        .order_by(signing_keys.c.serial)
-    )
+    rows = await unit.db.execute(_OF_RING, {"of_ring": ring.value, "in_scope": scope})
     return [key for row in rows if (key := _of(unit, dict(row._mapping))).verifies(unit.now)]
+
+
+_OF_RING = (
+    select(signing_keys)
+    .where(signing_keys.c.ring == bindparam("of_ring"), signing_keys.c.scope == bindparam("in_scope"))
+    .order_by(signing_keys.c.serial)
+)
 
 
 def _of(unit: Unit, row: dict[str, Any]) -> SigningKey:

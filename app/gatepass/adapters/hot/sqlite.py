@@ -2,8 +2,8 @@
 
 What a batch costs here is hardly SQLite's: it is the interpreter's lock, which a thread gives up for every statement and
 row and then waits for while the event loop works. So a batch is one statement, its requests a JSON array, and that is its
-own transaction: it commits when its last row is fetched. Only what writes into several tables takes several. A look needs no thread at all:
-in WAL mode no writer can make a reader wait, and a session and its user are a few pages.
+own transaction: it commits when its last row is fetched. Only what writes into several tables takes several. A look needs
+no thread at all: in WAL mode no writer can make a reader wait, and a session and its user are a few pages.
 """
 
 from __future__ import annotations
