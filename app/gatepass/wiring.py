@@ -32,7 +32,15 @@ from gatepass.adapters.tally import Tally
 from gatepass.core import access_tokens, api_keys, dpop, rotation, sessions, teams
 from gatepass.core.access_tokens import Bearer, Signer
 from gatepass.core.api_keys import App
-from gatepass.core.errors import AccessTokenInvalid, DpopRefused, Forbidden, InputRefused, Refusal, Unavailable
+from gatepass.core.errors import (
+    AccessTokenInvalid,
+    DpopRefused,
+    Forbidden,
+    InputRefused,
+    Refusal,
+    TooManyRequests,
+    Unavailable,
+)
 from gatepass.core.facts import Fact
 from gatepass.core.handover import Handover
 from gatepass.core.mint import Mint
@@ -335,6 +343,17 @@ class MethodNotAllowed(Refusal):
     def __init__(self, allow: str) -> None:
         super().__init__(allow)
         self.allow = allow
+
+
+def what_next(refusal: Refusal) -> dict[str, str]:
+    """What every surface says of a refusal in headers: when to come again, which methods go (RFC 9110 section 10.2)."""
+    match refusal:
+        case TooManyRequests() | Unavailable():
+            return {"retry-after": str(refusal.retry_after)}
+        case MethodNotAllowed():
+            return {"allow": refusal.allow}
+        case _:
+            return {}
 
 
 class Fault(Refusal):

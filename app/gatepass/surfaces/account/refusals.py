@@ -11,7 +11,7 @@ from gatepass.core import errors
 from gatepass.core.errors import Refusal
 from gatepass.pages.site import ForeignForm
 from gatepass.surfaces.account.access import SignInNeeded, site
-from gatepass.wiring import Fault, MethodNotAllowed, PayloadTooLarge
+from gatepass.wiring import Fault, MethodNotAllowed, PayloadTooLarge, what_next
 
 _NOT_OURS = (400, "That does not belong here", "What an app signs in with opens nothing on this page.")
 _CODE_GONE = (400, "That code no longer works", "It was used, or it is too old. Ask for a new one.")
@@ -68,8 +68,5 @@ def spell(refusal: Refusal) -> Response:
         return Response(status_code=status, headers={header: refusal.where, "cache-control": "no-store"})
     status, title, words = spelling(refusal)
     answer = site.render_bare("refused.html", status, heading=title, words=words, team=None, shades=None)
-    if isinstance(refusal, errors.TooManyRequests | errors.Unavailable):
-        answer.headers["retry-after"] = str(refusal.retry_after)
-    if isinstance(refusal, MethodNotAllowed):
-        answer.headers["allow"] = refusal.allow
+    answer.headers.update(what_next(refusal))
     return answer

@@ -37,7 +37,7 @@ from gatepass.pages.cookies import Cookie
 from gatepass.surfaces.account.access import HOME, OfTeam, find_visitor, render, site
 from gatepass.surfaces.account.refusals import spelling
 from gatepass.surfaces.account.user_agents import browser_name
-from gatepass.wiring import InRuntime, Runtime
+from gatepass.wiring import InRuntime, Runtime, what_next
 
 router = APIRouter(prefix=HOME)
 
@@ -184,8 +184,7 @@ def _once_more(request: Request, team: Team, template: str, refusal: Refusal, *,
     """The first page again, with what was wrong about it."""
     status, title, words = spelling(refusal)
     answer = render(request, team, template, status, email=email, problem=f"{title}. {words}")
-    if isinstance(refusal, TooManyRequests):
-        answer.headers["retry-after"] = str(refusal.retry_after)
+    answer.headers.update(what_next(refusal))
     return answer
 
 

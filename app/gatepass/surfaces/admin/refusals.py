@@ -10,7 +10,7 @@ from fastapi import Response
 from gatepass.core import errors
 from gatepass.core.errors import Refusal
 from gatepass.surfaces.admin.wire import MEDIA_TYPE_PROBLEM, Problem
-from gatepass.wiring import Fault, MethodNotAllowed, PayloadTooLarge
+from gatepass.wiring import Fault, MethodNotAllowed, PayloadTooLarge, what_next
 
 _NOT_OURS = (
     400,
@@ -74,11 +74,7 @@ def problem_of(refusal: Refusal) -> Problem:
 def spell(refusal: Refusal) -> Response:
     """The answer to *refusal* (RFC 9457 section 3; RFC 6750 section 3 for 401)."""
     problem = problem_of(refusal)
-    headers = {"cache-control": "no-store"}
+    headers = {"cache-control": "no-store", **what_next(refusal)}
     if problem.status == 401:
         headers["www-authenticate"] = 'Bearer realm="Gatepass admin"'
-    if isinstance(refusal, errors.TooManyRequests | errors.Unavailable):
-        headers["retry-after"] = str(refusal.retry_after)
-    if isinstance(refusal, MethodNotAllowed):
-        headers["allow"] = refusal.allow
     return Response(problem.model_dump_json(), problem.status, headers, MEDIA_TYPE_PROBLEM)

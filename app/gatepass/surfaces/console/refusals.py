@@ -12,7 +12,7 @@ from gatepass.core.errors import Refusal
 from gatepass.pages.site import ForeignForm
 from gatepass.surfaces.console.access import SignInNeeded
 from gatepass.surfaces.console.rooms import site
-from gatepass.wiring import Fault, MethodNotAllowed, PayloadTooLarge
+from gatepass.wiring import Fault, MethodNotAllowed, PayloadTooLarge, what_next
 
 _NOT_OURS = (400, "That does not belong here", "A device's credentials open nothing in the console.")
 
@@ -71,8 +71,5 @@ def spell(refusal: Refusal) -> Response:
         return Response(status_code=303, headers={"location": where, "cache-control": "no-store"})
     status, title, words = spelling(refusal)
     answer = site.render_bare("refused.html", status, heading=title, words=words)
-    if isinstance(refusal, errors.TooManyRequests | errors.Unavailable):
-        answer.headers["retry-after"] = str(refusal.retry_after)
-    if isinstance(refusal, MethodNotAllowed):
-        answer.headers["allow"] = refusal.allow
+    answer.headers.update(what_next(refusal))
     return answer

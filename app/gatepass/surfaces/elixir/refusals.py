@@ -9,7 +9,7 @@ from fastapi import Response
 from gatepass.core import errors
 from gatepass.core.errors import Refusal
 from gatepass.surfaces.elixir.wire import respond
-from gatepass.wiring import Fault, MethodNotAllowed, PayloadTooLarge
+from gatepass.wiring import Fault, MethodNotAllowed, PayloadTooLarge, what_next
 
 INVALID_REFRESH_TOKEN = "INVALID_REFRESH_TOKEN"
 
@@ -50,10 +50,5 @@ def spell(refusal: Refusal) -> Response:
         error["message"] = message
     if isinstance(refusal, errors.UserBanned):
         error["banReason"] = refusal.reason
-    headers = {}
-    if isinstance(refusal, errors.TooManyRequests | errors.Unavailable):
-        headers["retry-after"] = str(refusal.retry_after)
-    if isinstance(refusal, MethodNotAllowed):
-        headers["allow"] = refusal.allow
     body = json.dumps({"code": -1, "success": False, "error": error}, separators=(",", ":"))
-    return respond(status, body, headers)
+    return respond(status, body, what_next(refusal))

@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 
 from gatepass.core import errors
 from gatepass.core.errors import Refusal
-from gatepass.wiring import MethodNotAllowed, PayloadTooLarge
+from gatepass.wiring import MethodNotAllowed, PayloadTooLarge, what_next
 
 STATUS: dict[type[Refusal], int] = {
     errors.AccessTokenRefused: 401,
@@ -27,11 +27,7 @@ STATUS: dict[type[Refusal], int] = {
 def spell(refusal: Refusal) -> Response:
     """`{"status", "title"}` (RFC 9457 section 3)."""
     status = next(STATUS[kind] for kind in type(refusal).__mro__ if kind in STATUS)
-    headers = {"cache-control": "no-store"}
-    if isinstance(refusal, errors.TooManyRequests | errors.Unavailable):
-        headers["retry-after"] = str(refusal.retry_after)
-    if isinstance(refusal, MethodNotAllowed):
-        headers["allow"] = refusal.allow
+    headers = {"cache-control": "no-store", **what_next(refusal)}
     if status == 401:
         headers["www-authenticate"] = "Bearer"
     body = {"status": status, "title": HTTPStatus(status).phrase}

@@ -14,7 +14,7 @@ from gatepass.core import errors
 from gatepass.core.errors import Refusal
 from gatepass.core.sessions import Cause
 from gatepass.grants import FormRefused, GrantTypeUnsupported, TenantDiffers
-from gatepass.wiring import Fault, MethodNotAllowed, PayloadTooLarge
+from gatepass.wiring import Fault, MethodNotAllowed, PayloadTooLarge, what_next
 
 _ARGUMENT = "INVALID_ARGUMENT"
 
@@ -72,11 +72,7 @@ def spell(refusal: Refusal) -> Response:
         message = refusal.message
     if isinstance(refusal, errors.SessionEnded):
         message = _BY_CAUSE.get(Cause(refusal.cause), message)
-    headers = {"cache-control": "no-store"}
-    if isinstance(refusal, errors.TooManyRequests | errors.Unavailable):
-        headers["retry-after"] = str(refusal.retry_after)
-    if isinstance(refusal, MethodNotAllowed):
-        headers["allow"] = refusal.allow
+    headers = {"cache-control": "no-store", **what_next(refusal)}
     reason = {"message": message, "domain": "global", "reason": "invalid"}
     body = {"error": {"code": code, "message": message, "status": status, "errors": [reason]}}
     return Response(json.dumps(body, separators=(",", ":")), code, headers, "application/json")

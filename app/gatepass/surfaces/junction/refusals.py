@@ -16,7 +16,7 @@ from fastapi import Response
 from gatepass.core import errors
 from gatepass.core.errors import Refusal
 from gatepass.surfaces.junction.wire import BodyRefused, instant, respond
-from gatepass.wiring import Fault, MethodNotAllowed, PayloadTooLarge
+from gatepass.wiring import Fault, MethodNotAllowed, PayloadTooLarge, what_next
 
 
 class ManagementKeyRefused(errors.ApiKeyUnknown):
@@ -92,14 +92,10 @@ def spelling(refusal: type[Refusal]) -> tuple[int, str]:
 
 def headers_of(refusal: Refusal) -> dict[str, str]:
     """What a refusal says in headers: how to authenticate (RFC 6750 section 3), when to come again, which methods go."""
-    headers = {}
+    headers = what_next(refusal)
     for kind, challenge in _CHALLENGES.items():
         if isinstance(refusal, kind):
             headers["www-authenticate"] = challenge
-    if isinstance(refusal, errors.TooManyRequests | errors.Unavailable):
-        headers["retry-after"] = str(refusal.retry_after)
-    if isinstance(refusal, MethodNotAllowed):
-        headers["allow"] = refusal.allow
     return headers
 
 

@@ -14,7 +14,7 @@ from fastapi import Response
 from gatepass.core import dpop, errors
 from gatepass.core.errors import Refusal
 from gatepass.grants import FormRefused, GrantTypeUnsupported
-from gatepass.wiring import Fault, MethodNotAllowed, PayloadTooLarge
+from gatepass.wiring import Fault, MethodNotAllowed, PayloadTooLarge, what_next
 
 NO_STORE = {"cache-control": "no-store", "pragma": "no-cache"}
 _REQUEST = (400, "invalid_request", "The request is not acceptable.")
@@ -100,12 +100,7 @@ def spell_at_resource(refusal: Refusal) -> Response:
 
 
 def _headers(refusal: Refusal) -> dict[str, str]:
-    headers = dict(NO_STORE)
-    if isinstance(refusal, errors.TooManyRequests | errors.Unavailable):
-        headers["retry-after"] = str(refusal.retry_after)
-    if isinstance(refusal, MethodNotAllowed):
-        headers["allow"] = refusal.allow
-    return headers
+    return {**NO_STORE, **what_next(refusal)}
 
 
 def _answer(refusal: Refusal, spelled: Spelling, headers: dict[str, str]) -> Response:

@@ -12,7 +12,7 @@ from gatepass.core import errors
 from gatepass.core.errors import Refusal
 from gatepass.core.inbox import Message
 from gatepass.surfaces.testing import wire
-from gatepass.wiring import Fault, MethodNotAllowed, PayloadTooLarge
+from gatepass.wiring import Fault, MethodNotAllowed, PayloadTooLarge, what_next
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -46,14 +46,10 @@ def spell(refusal: Refusal) -> Response:
     """The answer to *refusal*."""
     status, title, detail = next(SPELLING[kind] for kind in type(refusal).__mro__ if kind in SPELLING)
     problem: dict[str, Any] = {"status": status, "title": title, "detail": detail.format(message=refusal)}
-    headers = {"cache-control": "no-store"}
+    headers = {"cache-control": "no-store", **what_next(refusal)}
     match refusal:
         case NothingArrived(arrived=arrived):
             problem["arrived"] = wire.arrived(list(arrived))
-        case MethodNotAllowed(allow=allow):
-            headers["allow"] = allow
-        case errors.TooManyRequests(retry_after=seconds) | errors.Unavailable(retry_after=seconds):
-            headers["retry-after"] = str(seconds)
         case errors.AccessTokenRefused():
             headers["www-authenticate"] = 'Bearer realm="Gatepass test mode"'
     return Response(json.dumps(problem), status, headers, MEDIA_TYPE)
