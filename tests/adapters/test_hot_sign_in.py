@@ -176,6 +176,26 @@ async def test_nobody_is_vouched_for_who_may_not_sign_in(backend: Backend) -> No
     assert await runtime.hot.vouch(record) is True
 
 
+async def test_on_sqlite_a_batch_is_as_many_statements_as_one(sqlite_url: str) -> None:
+    async with serve(sqlite_url, limit_token_endpoint_per_client="3000/hour") as server:
+        backend = await new_backend(server)
+        tokens = [await a_token(backend, f"member-{number}") for number in range(6)]
+        driver, users_known = server.runtime.hot._driver, [token.user_id for token in tokens]
+        records = [
+            sign_in_tokens.vouching(
+                server.runtime.mint, server.runtime.policy, server.clock.now(), backend.team.id, user_id, None
+            )
+            for user_id in users_known
+        ]
+        seen: list[str] = []
+        driver._writer._connection.set_trace_callback(seen.append)  # type: ignore[attr-defined]
+        assert len(await driver.redeem([first_of(backend, token) for token in tokens])) == 6
+        assert len(await driver.vouch(records)) == 6
+        driver._writer._connection.set_trace_callback(None)  # type: ignore[attr-defined]
+        exchanged = ["BEGIN", "SELECT", "INSERT", "UPDATE", "INSERT", "INSERT", "COMMIT"]
+        assert [statement.split()[0] for statement in seen] == [*exchanged, "INSERT"]
+
+
 async def test_vouching_and_exchanging_are_one_round_trip_each(postgres_url: str) -> None:
     async with serve(postgres_url) as server:
         backend = await new_backend(server)
