@@ -6,7 +6,6 @@ long way.
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,6 +16,8 @@ from uuid import UUID
 from sqlalchemy import ClauseElement, insert
 from sqlalchemy.dialects import sqlite
 
+from gatepass.adapters.hot.driver import list_in
+from gatepass.adapters.hot.stored import stored
 from gatepass.core import limits, sign_in
 from gatepass.core.audit import audit_events
 from gatepass.core.limits import Rate
@@ -101,7 +102,7 @@ def _judge(connection: sqlite3.Connection, guess: Guess) -> Judged:
         return Judged(None, last=bool(is_last))
     connection.executemany(_REFUND, [(key,) for key, _ in budgets])
     person = connection.execute(_PROVE, _storable(guess.newcomer)).fetchone()
-    verified = guess.verified(UUID(person[0]), person[1], tuple(json.loads(person[2] or "[]")))
+    verified = guess.verified(UUID(person[0]), person[1], list_in(person[2] or "[]"))
     if verified.new_account:
         connection.execute(_TELL, _storable(guess.created))
     opened = {"user_id": verified.grant.user_id}
@@ -147,14 +148,7 @@ def _spending(many: int) -> tuple[str, dict[str, Any]]:
 
 
 def _storable(row: Mapping[str, Any]) -> dict[str, Any]:
-    """*row* as SQLite keeps it: ids as text without hyphens, lists and objects as JSON."""
-    return {name: _stored(value) for name, value in row.items()}
-
-
-def _stored(value: Any) -> Any:
-    if isinstance(value, UUID):
-        return value.hex
-    return json.dumps(value) if isinstance(value, dict | list) else value
+    return {name: stored(value) for name, value in row.items()}
 
 
 def _named(statement: ClauseElement) -> tuple[str, dict[str, Any]]:

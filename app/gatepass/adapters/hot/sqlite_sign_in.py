@@ -9,10 +9,9 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
-from typing import Any
-from uuid import UUID
 
 from gatepass.adapters.hot.driver import list_in
+from gatepass.adapters.hot.stored import stored
 from gatepass.core.audit import audit_events
 from gatepass.core.limits import CLOCK_SPREAD
 from gatepass.core.sessions import Grant, Session
@@ -21,7 +20,7 @@ from gatepass.core.sign_in_tokens import Redemption, Vouching
 
 def vouch_all(connection: sqlite3.Connection, records: Sequence[Vouching]) -> Mapping[str, bool]:
     """Record what users may sign in with; which tokens were. Its own transaction."""
-    rows = [[_stored(getattr(record, name)) for name in Vouching.__slots__] for record in records]
+    rows = [[stored(getattr(record, name)) for name in Vouching.__slots__] for record in records]
     return {jti: True for (jti,) in connection.execute(_VOUCH, (json.dumps(rows),)).fetchall()}
 
 
@@ -33,8 +32,8 @@ def redeem_all(connection: sqlite3.Connection, redemptions: Sequence[Redemption]
     if not held:
         return {}
     connection.execute(_TAKE, (json.dumps([(one.jti, one.session.id.hex) for one in held]),))
-    connection.execute(_OPEN, (json.dumps([[_stored(value) for value in one.session] for one in held]),))
-    connection.execute(_TELL, (json.dumps([[_stored(one.event[name]) for name in _EVENT] for one in held]),))
+    connection.execute(_OPEN, (json.dumps([[stored(value) for value in one.session] for one in held]),))
+    connection.execute(_TELL, (json.dumps([[stored(one.event[name]) for name in _EVENT] for one in held]),))
     return {one.jti: one.grant(found[one.jti][1], list_in(found[one.jti][2] or "[]")) for one in held}
 
 
@@ -52,13 +51,6 @@ def _with_room(connection: sqlite3.Connection, redemptions: Sequence[Redemption]
     }
     granted = {key for (key,) in connection.execute(_SPEND, given).fetchall()}
     return [one for one in redemptions if one.budget is None or one.budget[0] in granted]
-
-
-def _stored(value: Any) -> Any:
-    """*value* as SQLite keeps it: ids as text without hyphens, objects as JSON."""
-    if isinstance(value, UUID):
-        return value.hex
-    return json.dumps(value) if isinstance(value, dict) else value
 
 
 def _columns(names: Sequence[str]) -> str:
