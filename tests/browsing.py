@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from commands import Running
@@ -13,6 +15,8 @@ from commands import Running
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Page, Request, Response
 
+expect: Any = import_module("playwright.sync_api").expect if find_spec("playwright") else None
+"""Playwright's. Where it is not installed nobody gets as far as to ask for it: the fixtures skip."""
 _AXE = Path(__file__).parent / "browser" / "axe" / "axe.min.js"
 _RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 _STICKS_OUT = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"

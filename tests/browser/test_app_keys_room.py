@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import httpx
-from playwright.sync_api import expect
 
-from browsing import Browser
+from browsing import Browser, expect
 
 
 def test_an_app_with_a_key_inside_is_seen_and_refused(console: Browser) -> None:

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import apps
-from playwright.sync_api import expect
 
-from browsing import PHONE, Browser
+from browsing import PHONE, Browser, expect
 
 
 def test_events_are_filtered_by_name_user_and_day(console: Browser) -> None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import apps
-from playwright.sync_api import expect
 
-from browsing import PHONE, Browser
+from browsing import PHONE, Browser, expect
 
 
 def test_sign_ins_and_refreshes_are_plotted_with_their_numbers(console: Browser) -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import apps
 import httpx
-from playwright.sync_api import expect
 
-from browsing import Browser
+from browsing import Browser, expect
 
 
 def test_a_new_key_is_published_and_the_old_one_goes_on_until_it_signs(console: Browser) -> None:

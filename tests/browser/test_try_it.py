@@ -9,9 +9,8 @@ from pathlib import Path
 
 import apps
 import pytest
-from playwright.sync_api import expect
 
-from browsing import Browser
+from browsing import Browser, expect
 
 
 def team_path(console: Browser) -> str:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import apps
 import httpx
 import pytest
-from playwright.sync_api import expect
 
-from browsing import PHONE, Browser
+from browsing import PHONE, Browser, expect
 from harness import LOGIN
 
 
