@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 from fastapi import FastAPI
-from sqlalchemy import delete
+from sqlalchemy import delete, event
 
 from gatepass.adapters.clock import ManualClock
+from gatepass.adapters.hot.sqlite import Sqlite
 from gatepass.adapters.worker import Worker
 from gatepass.core import api_keys, inbox, outbox, teams
 from gatepass.core.api_keys import Environment, Kind
@@ -198,3 +199,41 @@ async def _connected(app: FastAPI) -> AsyncIterator[Server]:
         server = Server(app, runtime, client, runtime.clock, None, "", "")  # type: ignore[arg-type]
         server.team, server.development_key, server.production_key = await server.new_team()
         yield server
+
+
+@contextmanager
+def statements(server: Server) -> Iterator[list[str]]:
+    """The SQL that runs meanwhile: through the pool, and the shared statements (of SQLite's, the first words)."""
+    seen: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        seen.append(statement)
+
+    engine = server.runtime.database.engine.sync_engine
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        with _shared_statements(server.runtime.hot._driver, seen):
+            yield seen
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+
+
+@contextmanager
+def _shared_statements(driver: Any, seen: list[str]) -> Iterator[None]:
+    if isinstance(driver, Sqlite):
+        connections = [one for one in (driver._reader, driver._writer._connection) if one is not None]
+        for connection in connections:
+            connection.set_trace_callback(lambda statement: seen.append(" ".join(statement.split()[:4])))
+        yield
+        for connection in connections:
+            connection.set_trace_callback(None)
+        return
+    fetch = driver._fetch
+
+    async def noting(statement: str, *given: object) -> Any:
+        seen.append(statement)
+        return await fetch(statement, *given)
+
+    driver._fetch = noting
+    yield
+    del driver._fetch

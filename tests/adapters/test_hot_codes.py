@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
 import pytest
-from sqlalchemy import Table, delete, event, func, select, update
+from sqlalchemy import Table, delete, func, select, update
 
 from gatepass import codes
 from gatepass.core import audit, otp
@@ -25,7 +24,7 @@ from gatepass.core.outbox import outbox
 from gatepass.core.sessions import Device, sessions
 from gatepass.core.unit import Caller, Unit
 from gatepass.core.users import ban, users
-from harness import Server, serve
+from harness import Server, serve, statements
 
 CALLER = Caller(address="192.0.2.7")
 PHONE = Device(id="0f2c9e4ab17d", model="iPhone 15")
@@ -248,39 +247,13 @@ async def test_where_nobody_can_say_whether_it_was_committed_nobody_is_sent_the_
             await guess(server, requested)
 
 
-async def test_asking_and_guessing_are_two_round_trips_each(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_asking_and_guessing_are_two_round_trips_each(postgres_url: str) -> None:
     """And none of them through the pool."""
-    fetch, sent = asyncpg.Connection.fetch, []
-
-    async def note(connection: Any, statement: str, *given: Any) -> Any:
-        sent.append(statement.split()[0])
-        return await fetch(connection, statement, *given)
-
     async with serve(postgres_url) as server:
         await the_short_way(server, "first@example.com")  # connects, and asks what the key names
-        monkeypatch.setattr(asyncpg.Connection, "fetch", note)
-        with through_the_pool(server) as pooled:
-            requested = await asked(server, "ada@example.com")
-            assert sent == ["SELECT", "WITH"]
-            assert await guess(server, requested) is not None
-    assert sent == ["SELECT", "WITH"] * 2
-    assert pooled == []
-
-
-@contextmanager
-def through_the_pool(server: Server) -> Iterator[list[str]]:
-    """The statements of the server's engine."""
-    seen: list[str] = []
-
-    def note(_db: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        seen.append(statement)
-
-    engine = server.runtime.database.engine.sync_engine
-    event.listen(engine, "before_cursor_execute", note)
-    try:
-        yield seen
-    finally:
-        event.remove(engine, "before_cursor_execute", note)
+        with statements(server) as ran:
+            assert await guess(server, await asked(server, "ada@example.com")) is not None
+    assert [statement.split()[0] for statement in ran] == ["SELECT", "WITH"] * 2
 
 
 async def count(server: Server, table: Table) -> int:

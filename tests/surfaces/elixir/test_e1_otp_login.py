@@ -2,34 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import httpx
 import pytest
 from answers import ban, calling_from, code_of, data_of, error_of, serve_elixir
-from sqlalchemy import event
 
 from gatepass.core import teams
 from gatepass.core.teams import SignUp
-from harness import LOGIN, REFRESH, VERIFY, Server
-
-
-@contextmanager
-def statements(server: Server) -> Iterator[list[str]]:
-    """The SQL that runs meanwhile."""
-    seen: list[str] = []
-
-    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        seen.append(statement)
-
-    engine = server.runtime.database.engine.sync_engine
-    event.listen(engine, "before_cursor_execute", note)
-    try:
-        yield seen
-    finally:
-        event.remove(engine, "before_cursor_execute", note)
+from harness import LOGIN, REFRESH, VERIFY, Server, statements
 
 
 async def sign_up(server: Server, whose: SignUp) -> None:
@@ -62,6 +43,7 @@ async def test_existing_unknown_banned_and_refused_addresses_get_the_same_answer
             with statements(server) as ran:
                 answer = await server.post(LOGIN, {"email": email}, key=key)
             data_of(answer)
+            assert any("INSERT INTO otp_transactions" in statement for statement in ran)
             seen.append((key, shape(answer), ran))
 
     for key in (server.development_key, server.production_key):
