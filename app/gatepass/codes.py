@@ -30,15 +30,15 @@ async def request(
         return None
     beginning = otp.begin(moment, app, address, asker, locale=locale)
     at_once = runtime.handover.reserve() == 1
-    asked = Asked(
-        now=moment.now,
-        subject=f"{app.team.id}|{address.counted}",
-        budgets=[key for budget in (door, *beginning.budgets) for key in budget.keys(moment.secret)],
-        transaction=beginning.transaction,
-        mail=outbox.row_of(moment.secret, beginning.mail, moment.now, at_once=at_once),
-    )
     begun = False
     try:
+        asked = Asked(
+            now=moment.now,
+            subject=f"{app.team.id}|{address.counted}",
+            budgets=[key for budget in (door, *beginning.budgets) for key in budget.keys(moment.secret)],
+            transaction=beginning.transaction,
+            mail=outbox.row_of(moment.secret, beginning.mail, moment.now, at_once=at_once),
+        )
         begun = await runtime.hot.begin(asked)
     finally:
         if at_once and not begun:

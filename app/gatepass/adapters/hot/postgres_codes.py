@@ -148,6 +148,8 @@ _RECIPIENTS = "SELECT id, email FROM otp_transactions WHERE id = ANY($1::uuid[])
 
 _LAPSED = "(l.resets_at <= $2::bigint OR l.resets_at > excluded.resets_at + $1::bigint)"
 """As in core/limits.py."""
+_ADD = f"""spent = CASE WHEN {_LAPSED} THEN excluded.spent ELSE l.spent + excluded.spent END,
+         resets_at = CASE WHEN {_LAPSED} THEN excluded.resets_at ELSE l.resets_at END"""
 _OR_NOBODY = "1 / (CASE WHEN {} THEN 1 ELSE 0 END)"
 _BUDGET: Columns = [("key", "bytea"), ("ceiling", "integer"), ("ends_at", "bigint")]
 _TRANSACTION = _of(otp_transactions)
@@ -160,9 +162,7 @@ WITH wanted AS MATERIALIZED (
 ), spent AS (
   INSERT INTO limits AS l (key, spent, ceiling, resets_at)
   SELECT key, many, ceiling, ends_at FROM wanted ORDER BY key
-      ON CONFLICT (key) DO UPDATE SET
-         spent = CASE WHEN {_LAPSED} THEN excluded.spent ELSE l.spent + excluded.spent END,
-         resets_at = CASE WHEN {_LAPSED} THEN excluded.resets_at ELSE l.resets_at END
+      ON CONFLICT (key) DO UPDATE SET {_ADD}
    WHERE {_LAPSED} OR l.spent + excluded.spent <= excluded.ceiling
   RETURNING key
 ), begun AS (
@@ -227,9 +227,7 @@ WITH held AS MATERIALIZED (
 ), spent AS (
   INSERT INTO limits AS l (key, spent, ceiling, resets_at)
   SELECT key, wrong, ceiling, ends_at FROM wanted ORDER BY key
-      ON CONFLICT (key) DO UPDATE SET
-         spent = CASE WHEN {_LAPSED} THEN excluded.spent ELSE l.spent + excluded.spent END,
-         resets_at = CASE WHEN {_LAPSED} THEN excluded.resets_at ELSE l.resets_at END
+      ON CONFLICT (key) DO UPDATE SET {_ADD}
    WHERE {_LAPSED} OR l.spent + (SELECT guesses FROM wanted WHERE wanted.key = excluded.key) <= excluded.ceiling
   RETURNING key
 ), guessed AS (
