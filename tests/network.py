@@ -1,8 +1,10 @@
-"""A network between a client and a server in this process that can lose what travels over it."""
+"""A network between a client and a server in this process that can lose what travels over it, and a host that is silent."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 import httpx
 from fastapi import FastAPI
@@ -46,3 +48,17 @@ def first(fate: str | int, *, of: str, times: int = 1) -> Callable[[httpx.Reques
         return "arrive"
 
     return decide
+
+
+@asynccontextmanager
+async def silent_host() -> AsyncIterator[tuple[int, list[object]]]:
+    """A port where one may connect, and gets no word; and who has come."""
+    came: list[object] = []
+
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        came.append(writer)
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(say_nothing, "127.0.0.1", 0) as server:
+        yield server.sockets[0].getsockname()[1], came

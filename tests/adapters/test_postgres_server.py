@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 
 import asyncpg
 import pytest
@@ -15,21 +14,8 @@ from gatepass.adapters import database, postgres_server
 from gatepass.adapters.database import Database
 from gatepass.adapters.postgres_server import OutOfReach, PostgresServer
 from harness import serve
+from network import silent_host
 from postgres import free_port
-
-
-@asynccontextmanager
-async def silent_host() -> AsyncIterator[tuple[int, list[object]]]:
-    """A port where one may connect, and gets no word; and the connections made."""
-    came: list[object] = []
-
-    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        came.append(writer)
-        await reader.read()
-        writer.close()
-
-    async with await asyncio.start_server(say_nothing, "127.0.0.1", 0) as server:
-        yield server.sockets[0].getsockname()[1], came
 
 
 async def test_while_no_host_answers_one_knocks_and_the_others_are_told_at_once(

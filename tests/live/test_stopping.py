@@ -21,6 +21,7 @@ from gatepass.adapters.database import Database
 from gatepass.core.sessions import sessions
 from harness import LOGIN
 from ledger import Ledger
+from network import silent_host
 from phones import Deployment, ElixirPhone, JunctionPhone, Phone
 from postgres import Cluster, free_port
 from proxy import nginx
@@ -110,33 +111,19 @@ async def test_workers_whose_supervisor_was_killed_answer_what_they_have_and_go(
     assert (ledger.answers["refresh 200"], ledger.count("503"), ledger.count("dropped")) == (PHONES, 0, 0)
 
 
-@asynccontextmanager
-async def hanging_mail() -> AsyncIterator[tuple[str, list[object]]]:
-    """A mail server that takes connections and says nothing; its URL, and who has come."""
-    came: list[object] = []
-
-    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        came.append(writer)
-        await reader.read()
-        writer.close()
-
-    async with await asyncio.start_server(say_nothing, "127.0.0.1", 0) as server:
-        yield f"smtp://127.0.0.1:{server.sockets[0].getsockname()[1]}", came
-
-
 @pytest.mark.parametrize("workers", [1, 2])
 async def test_a_server_stops_in_time_whose_database_and_mail_have_fallen_silent(
     own_postgres: Cluster, tmp_path: Path, workers: int
 ) -> None:
     """With refreshes, sign-ins and mails in its hands, told twice, at several moments after the silence began."""
     took, asked_for = [], 0
-    async with hanging_mail() as (smtp_url, came):
+    async with silent_host() as (mail_port, came):
         for number, moment in enumerate(MOMENTS):
             room = tmp_path / str(number)
             room.mkdir()
             port = free_port()
             url = own_postgres.create_database(f"silent_{number}")
-            settings = fleet.settings_for(url, port, smtp_url=smtp_url)
+            settings = fleet.settings_for(url, port, smtp_url=f"smtp://127.0.0.1:{mail_port}")
             deployment = await fleet.deploy(settings)
             async with (
                 fleet.serve(room, port, settings, workers=workers) as server,
