@@ -12,7 +12,6 @@ import re
 import ssl
 from contextlib import suppress
 from dataclasses import dataclass, field
-from email.message import Message
 from ipaddress import ip_address
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -177,10 +176,10 @@ class SmtpPostman:
             raise
         self._keep(smtp)
 
-    async def _hand_over(self, smtp: SMTP, message: Message, to: str) -> None:
+    async def _hand_over(self, smtp: SMTP, message: bytes, to: str) -> None:
         try:
             await smtp.rcpt(to)
-            await smtp.data(message.as_bytes())
+            await smtp.data(message)
         except (SMTPRecipientRefused, SMTPDataError) as refused:
             stage = "RCPT" if isinstance(refused, SMTPRecipientRefused) else "DATA"
             raise DeliveryFailed(f"{stage}: {_codes(refused)}", for_good=500 <= refused.code < 600) from None
