@@ -96,7 +96,7 @@ async def signed_in(seeded: Seeded, count: int, surface: Surface) -> list[Grant]
 
         async def copy(unit: Unit, share: int = share) -> list[Grant]:
             copied = [
-                replace(grant, session_id=unit.mint.uuid7(unit.now), user_id=unit.mint.uuid4()) for _ in range(share)
+                grant._replace(session_id=unit.mint.uuid7(unit.now), user_id=unit.mint.uuid4()) for _ in range(share)
             ]
             people = [
                 {**user_row, "id": one.user_id, "email": (name := f"{one.user_id}@example.com"), "email_identity": name}

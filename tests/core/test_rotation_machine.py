@@ -138,14 +138,14 @@ class AnyoneAtAll(Machine):
     @rule(target=grants, ahead=st.integers(0, 3))
     def lose_commits(self, ahead: int) -> Grant:
         """The database is restored from an older copy: somebody holds a token from its future."""
-        return Grant(**{**_fields(self.life.opened), "generation": self.model.generation + ahead})
+        return self.life.opened._replace(generation=self.model.generation + ahead)
 
     @rule(grant=grants)
     def use(self, grant: Grant) -> None:
         """Call an endpoint with the access token of a grant."""
         expected = self.model.use(grant.generation, self.now)
         try:
-            self.world.run(self.life.use(Grant(**{**_fields(grant), "issued_at": self.world.server.clock.now()})))
+            self.world.run(self.life.use(grant._replace(issued_at=self.world.server.clock.now())))
         except (AccessTokenDead, UserBanned):
             assert not expected
         else:
@@ -212,10 +212,6 @@ class HonestPhone(Machine):
         """Never as long as the idle life since the last answer of the server."""
         if self.now + seconds < self.model.expires_at:
             self.life.wait(seconds)
-
-
-def _fields(grant: Grant) -> dict[str, Any]:
-    return {name: getattr(grant, name) for name in Grant.__slots__}
 
 
 @pytest.mark.parametrize("kind", [AnyoneAtAll, HonestPhone])

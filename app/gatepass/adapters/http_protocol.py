@@ -248,56 +248,54 @@ class HttpProtocol(HttpToolsProtocol):
 
 
 class _Cycle(RequestResponseCycle):
-    """uvicorn's, which keeps the head of an answer until its body comes and writes both at once.
-
-    Only of an answer that says how long it is: its body follows, while a stream's first part may be long in coming.
-    """
+    """uvicorn's, which says an answer in one write where its head tells how long it is and its body comes in one piece."""
 
     _head: Any = None
 
     async def send(self, message: Any) -> None:
         if self.response_started:
             return await super().send(message)
-        if message["type"] == "http.response.start" and _tells_its_length(message, self.scope):
+        if message["type"] == "http.response.start" and self._may_wait(message):
             self._head = message
             return None
-        if message["type"] != "http.response.body" or self._head is None:
+        if self._head is None:
             return await super().send(message)
-        transport = self.transport
-        self.transport = _Joining(transport)  # type: ignore[assignment]
-        try:
-            await super().send(self._head)
-            return await super().send(message)
-        finally:
-            self.transport = transport
+        head, self._head = self._head, None
+        if message["type"] == "http.response.body" and not message.get("more_body", False):
+            return await self._say(head, message.get("body", b""))
+        await super().send(head)
+        return await super().send(message)
+
+    def _may_wait(self, head: Any) -> bool:
+        """Whether a head waits for its body: of a stream, whose first part may be long in coming, it does not."""
+        names = [name for name, _ in head["headers"]] if "headers" in head else ()
+        return b"content-length" in names and b"connection" not in names and self.scope["method"] != "HEAD"
+
+    async def _say(self, head: Any, body: bytes) -> None:
+        """A whole answer. Raises RuntimeError for one that would not arrive as what it is."""
+        if self.flow.write_paused and not self.disconnected:
+            await self.flow.drain()
+        if self.disconnected:
+            return
+        headers = [*self.default_headers, *head["headers"]]
+        if (b"content-length", b"%d" % len(body)) not in headers:
+            raise RuntimeError("A body of another length than its head says.")
+        if not self.keep_alive:
+            headers.append((b"connection", b"close"))
+        lines = b"\r\n".join(map(b": ".join, headers))
+        if lines.translate(None, _IN_A_LINE) != b"\r\n" * (len(headers) - 1):
+            raise RuntimeError("A header that would not arrive as one.")
+        self.response_started = self.response_complete = True
+        self.waiting_for_100_continue = False
+        self.transport.write(b"".join((STATUS_LINE[head["status"]], lines, b"\r\n\r\n", body)))
+        self.message_event.set()
+        if not self.keep_alive:
+            self.transport.close()
+        self.on_response()
 
 
-def _tells_its_length(message: Any, scope: Any) -> bool:
-    return scope["method"] != "HEAD" and any(name == b"content-length" for name, _ in message.get("headers", ()))
-
-
-class _Joining:
-    """A transport that writes the first two pieces as one."""
-
-    __slots__ = ("_first", "_transport")
-
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
-        self._first: bytes | None = None
-
-    def write(self, data: bytes) -> None:
-        if self._first is None:
-            self._first = data
-        else:
-            self._transport.write(self._first + data)
-
-    def is_closing(self) -> bool:
-        return self._transport.is_closing()
-
-    def close(self) -> None:
-        self._transport.close()
-
-
+_IN_A_LINE = b"\t" + bytes(range(0x20, 0x7F)) + bytes(range(0x80, 0x100))
+"""What a header may be made of (RFC 9110 section 5.5)."""
 httptools_impl.RequestResponseCycle = _Cycle  # type: ignore[misc] # the protocol makes its cycles by this name alone
 
 

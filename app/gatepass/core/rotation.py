@@ -7,7 +7,7 @@ whole rule is the table in `docs/contracts/rotation.md`; `_explain_or_forgive` i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Row, or_, select, update
@@ -56,8 +56,7 @@ _GRANTED = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(NamedTuple):
     """One compare-and-set as a value, so that many can share a statement (adapters/hot/). Instants in ms."""
 
     session_id: UUID

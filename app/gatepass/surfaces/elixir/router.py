@@ -7,8 +7,7 @@ bytes are read first; everything else happens inside one transaction, and what i
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeVar
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -44,8 +43,7 @@ Work = Callable[[Unit, App], Awaitable[T]]
 router = APIRouter(prefix="/sdk", tags=["Elixir"])
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """One request to this surface: who calls, with which key and token, and the body's bytes."""
 
     runtime: Runtime

@@ -75,7 +75,7 @@ async def mint_session(unit: Unit, team: Team, wanted: wire.MintSession) -> Gran
         await _move_on(_ago(unit, max(spent_ago, idle and opened_ago - _TOGETHER)), grant, team)
     if wanted.cause is not None:
         await _end(unit, grant, wanted.cause)
-    return replace(grant, issued_at=unit.now - issued_ago)
+    return grant._replace(issued_at=unit.now - issued_ago)
 
 
 def _audience(team: Team, surface: Surface, environment: Environment) -> Audience:
@@ -143,4 +143,4 @@ async def mint_qr(unit: Unit, team: Team, wanted: wire.MintQr) -> MintedQr:
     if wanted.state == "used":
         app = App(team, wanted.environment, _NO_KEY)
         await qr.scan(unit, app, str(shown.value), device=Device("Minted scanner"))
-    return MintedQr(shown, replace(grant, issued_at=unit.now))
+    return MintedQr(shown, grant._replace(issued_at=unit.now))
