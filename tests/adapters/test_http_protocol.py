@@ -1,4 +1,4 @@
-"""Our end of a connection, against real sockets: deadlines, breaking off, and what is relied on of uvicorn's inside."""
+"""Our end of a connection, against real sockets: answers, deadlines, measure, and what is relied on of uvicorn's inside."""
 
 from __future__ import annotations
 
@@ -6,59 +6,15 @@ import asyncio
 import inspect
 import socket
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from gatepass.adapters.http_protocol import BREAK_OFF, BreakableHttpProtocol, HttpProtocol
-
-GET = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
-POST = b"POST / HTTP/1.1\r\nHost: here\r\nContent-Length: %d\r\n\r\n"
-
-
-async def echo(scope: Any, receive: Any, send: Any) -> None:
-    """Answers with the number of bytes it was sent."""
-    size, more = 0, True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return
-        size, more = size + len(message["body"]), message.get("more_body", False)
-    body = str(size).encode()
-    headers = [(b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
-
-
-@asynccontextmanager
-async def serving(app: Any = echo, protocol: Any = HttpProtocol) -> AsyncIterator[int]:
-    """A server in this process; its port."""
-    config = uvicorn.Config(app, port=0, http=protocol, log_config=None, lifespan="off", timeout_graceful_shutdown=1)
-    server = uvicorn.Server(config)
-    task = asyncio.create_task(server._serve())
-    while not server.started:
-        await asyncio.sleep(0.01)
-    yield server.servers[0].sockets[0].getsockname()[1]
-    server.should_exit = True
-    await task
-
-
-async def until_closed(reader: asyncio.StreamReader) -> float:
-    """Seconds until the other end closed or reset the connection."""
-    began = time.monotonic()
-    try:
-        async with asyncio.timeout(5):
-            while await reader.read(1000):
-                pass
-    except ConnectionResetError:
-        pass
-    return time.monotonic() - began
+from gatepass.adapters.http_protocol import HttpProtocol
+from http_serving import GET, POST, echo, serving, until_closed
 
 
 async def test_head_and_body_of_an_answer_leave_as_one_piece() -> None:
@@ -100,6 +56,48 @@ async def test_the_head_of_a_stream_does_not_wait_for_its_first_part() -> None:
     ):
         arrived.set()
         assert await answer.aread() == b"late"
+
+
+def saying(headers: list[tuple[bytes, bytes]], body: bytes) -> Any:
+    """An application that answers so, in two messages."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    return app
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        ([(b"content-length", b"4"), (b"x-said", b"a\r\nset-cookie: b")], b"four"),
+        ([(b"content-length", b"4"), (b"x-said", b"a\nset-cookie: b")], b"four"),
+        ([(b"content-length", b"4"), (b"x-said", b"a\rset-cookie: b")], b"four"),
+        ([(b"content-length", b"4"), (b"x-said\r\nset-cookie", b"b")], b"four"),
+        ([(b"content-length", b"4"), (b"x-said", b"a\0b")], b"four"),
+        ([(b"content-length", b"3")], b"four"),
+        ([(b"content-length", b"5")], b"four"),
+    ],
+    ids=["a line end", "half of one", "the other half", "one in a name", "NUL", "a longer body", "a shorter body"],
+)
+async def test_an_answer_that_would_not_arrive_as_what_it_is_does_not_leave(
+    headers: list[tuple[bytes, bytes]], body: bytes
+) -> None:
+    async with serving(saying(headers, body)) as port:
+        answer = await said_to(port, GET)
+    assert answer.startswith(b"HTTP/1.1 500 ")
+    assert answer.count(b"HTTP/1.1") == 1
+    assert b"cookie" not in answer
+
+
+async def test_a_connection_that_ends_with_its_answer_says_so() -> None:
+    async with serving() as port:
+        old = await said_to(port, GET.replace(b"1.1", b"1.0"))
+        asked = await said_to(port, GET[:-2] + b"Connection: close\r\n\r\n")
+    for answer in (old, asked):
+        assert answer.count(b"connection: close") == 1
+        assert answer.endswith(b"\r\n\r\n0")
 
 
 hasty = partial(HttpProtocol, head_deadline=0.3, body_deadline=0.5)
@@ -341,135 +339,6 @@ async def test_a_full_server_closes_who_waits_to_take_who_comes() -> None:
             writer.close()
 
 
-def breaking(share: int) -> Any:
-    """An application that breaks off after *share* bytes of ten; none: before the head."""
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        if share:
-            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"10")]})
-            await send({"type": "http.response.body", "body": b"0123456789"[:share], "more_body": True})
-        scope["extensions"][BREAK_OFF]()
-
-    return app
-
-
-@asynccontextmanager
-async def stopping() -> AsyncIterator[tuple[int, uvicorn.Server]]:
-    """A server in this process that will be told to stop, and must have stopped when the block ends; its port."""
-    config = uvicorn.Config(
-        echo,
-        port=0,
-        http=HttpProtocol,
-        log_config=None,
-        lifespan="off",
-        timeout_graceful_shutdown=5,
-        timeout_keep_alive=1,
-    )
-    server = uvicorn.Server(config)
-    task = asyncio.create_task(server._serve())
-    while not server.started:
-        await asyncio.sleep(0.01)
-    yield server.servers[0].sockets[0].getsockname()[1], server
-    async with asyncio.timeout(4):
-        await task
-
-
-async def until_closing(port: int) -> None:
-    """Until nobody listens there any more."""
-    async with asyncio.timeout(5):
-        while True:
-            try:
-                (await asyncio.open_connection("127.0.0.1", port))[1].close()
-            except OSError:
-                return
-            await asyncio.sleep(0.01)
-
-
-@pytest.mark.parametrize("asked_before", [True, False], ids=["idle", "fresh"])
-async def test_a_server_that_stops_answers_what_is_on_its_way_and_takes_its_leave(asked_before: bool) -> None:
-    async with stopping() as (port, server):
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        if asked_before:
-            writer.write(GET)
-            assert b"close" not in await reader.readuntil(b"\r\n\r\n0")
-        server.should_exit = True
-        await until_closing(port)
-        writer.write(GET)
-        answer = await reader.read()
-        assert answer.startswith(b"HTTP/1.1 200 OK")
-        assert b"connection: close" in answer
-        writer.close()
-
-
-async def test_a_server_that_stops_leaves_who_asks_nothing_more_after_the_idle_time() -> None:
-    async with stopping() as (port, server):
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(GET)
-        await reader.readuntil(b"\r\n\r\n0")
-        server.should_exit = True
-        assert await until_closed(reader) > 0.5
-        writer.close()
-
-
-async def test_breaking_off_resets_the_connection_without_a_byte() -> None:
-    async with serving(breaking(0), BreakableHttpProtocol) as port:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(GET)
-        with pytest.raises(ConnectionResetError):
-            await reader.read()
-        writer.close()
-        async with httpx.AsyncClient() as client:
-            with pytest.raises(httpx.ReadError):
-                await client.get(f"http://127.0.0.1:{port}")
-
-
-async def test_breaking_off_an_answer_lets_its_beginning_arrive() -> None:
-    async with serving(breaking(5), BreakableHttpProtocol) as port:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(GET)
-        said = await reader.read()
-        assert b"content-length: 10\r\n" in said
-        assert said.endswith(b"\r\n\r\n01234")
-        writer.close()
-
-
-async def test_a_broken_connection_leaves_nothing_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
-    async with serving(breaking(0), BreakableHttpProtocol) as port, httpx.AsyncClient() as client:
-        with pytest.raises(httpx.ReadError):
-            await client.get(f"http://127.0.0.1:{port}")
-    assert [record.message for record in caplog.records if "ASGI" in record.message] == []
-
-
-async def test_breaking_off_what_the_caller_has_left_is_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    broke_off = asyncio.Event()
-
-    async def late(scope: Any, receive: Any, send: Any) -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
-        scope["extensions"][BREAK_OFF]()
-        broke_off.set()
-
-    async with serving(late, BreakableHttpProtocol) as port:
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(GET)
-        await asyncio.sleep(0.1)
-        writer.close()
-        await asyncio.wait_for(broke_off.wait(), 5)
-    assert [record.message for record in caplog.records if "ASGI" in record.message] == []
-
-
-async def test_production_offers_no_way_to_break_off() -> None:
-    offered: list[Any] = []
-
-    async def looking(scope: Any, receive: Any, send: Any) -> None:
-        offered.append(scope.get("extensions"))
-        await echo(scope, receive, send)
-
-    async with serving(looking) as port, httpx.AsyncClient() as client:
-        await client.get(f"http://127.0.0.1:{port}")
-    assert offered == [None]
-
-
 def test_what_is_relied_on_of_uvicorn_is_still_there() -> None:
     """Its protocol is no public interface. Whatever fails here has to be looked at in adapters/http_protocol.py."""
     given = inspect.signature(HttpToolsProtocol.__init__).parameters
@@ -486,3 +355,7 @@ def test_what_is_relied_on_of_uvicorn_is_still_there() -> None:
     assert "self.headers.append((name, value))" in inspect.getsource(HttpToolsProtocol.on_header)
     runs = inspect.getsource(RequestResponseCycle.run_asgi)
     assert runs.count("not self.disconnected") == 2  # so that a connection broken off is no fault of the application
+    says = inspect.getsource(RequestResponseCycle.send)
+    ours = ("self.flow.drain()", "self.default_headers", "self.message_event.set()", "self.transport.close()")
+    for step in (*ours, "self.waiting_for_100_continue = False", "self.response_complete = True", "self.on_response()"):
+        assert step in says
