@@ -109,6 +109,11 @@ def test_every_variable_of_the_composition_is_a_setting() -> None:
     assert named <= known
 
 
+@pytest.mark.parametrize("service", ["app", "migrate"])
+def test_every_other_setting_of_the_env_file_reaches_the_container(service: str) -> None:
+    assert composition()["services"][service]["env_file"] == [{"path": ".env", "required": False}]
+
+
 def test_the_composition_does_not_start_without_its_secrets() -> None:
     for name in ("GATEPASS_SECRET_KEY", "POSTGRES_PASSWORD", "GATEPASS_PUBLIC_URL", "GATEPASS_SMTP_URL"):
         asked = re.findall(rf"\${{{name}([^}}]*)}}", COMPOSE)
