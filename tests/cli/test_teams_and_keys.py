@@ -38,6 +38,15 @@ def test_a_team_is_made_listed_and_shown(either_gatepass: Any) -> None:
     assert "Acme" in gatepass("teams", "list").out
 
 
+@pytest.mark.parametrize(
+    ("environment", "used"), [("production", "production"), ("sandbox", "development"), ("local", "development")]
+)
+def test_a_new_team_is_told_of_a_key_of_its_own_environment(gatepass: Any, environment: str, used: str) -> None:
+    said = gatepass("teams", "create", "--name", "Acme", "--environment", environment).out
+
+    assert f"--kind publishable --environment {used}\n" in said
+
+
 def test_without_teams_the_list_says_how_to_make_one(gatepass: Any) -> None:
     assert gatepass.json("teams", "list") == []
     assert "gatepass teams create" in gatepass("teams", "list").out

@@ -67,12 +67,13 @@ def create(
         return await teams.create(unit, name, region=Region(region), environment=TeamEnvironment(environment))
 
     team = transact(work, data_dir)
+    used = "production" if environment == "production" else "development"
     show(
         as_json,
         _brief(team),
         lambda: (
             f"{pairs(_brief(team))}\n"
-            f"next: gatepass keys create --team {team.id} --kind publishable --environment development"
+            f"next: gatepass keys create --team {team.id} --kind publishable --environment {used}"
         ),
     )
 
