@@ -38,6 +38,14 @@ def test_every_help_has_an_example_that_can_be_copied(words: tuple[str, ...], ga
     assert example.startswith(" ".join(("gatepass", *words)))
 
 
+@pytest.mark.parametrize("words", [(), ("exec",), ("teams", "create")], ids=" ".join)
+def test_help_has_a_short_spelling_too(words: tuple[str, ...], gatepass: Any) -> None:
+    said = gatepass(*words, "-h")
+
+    assert said.code == 0
+    assert said.out == gatepass(*words, "--help").out
+
+
 def test_help_is_quick_because_it_loads_no_server(tmp_path: Path, record_property: Any) -> None:
     heavy = "sqlalchemy", "fastapi", "starlette", "pydantic", "uvicorn", "alembic", "asyncpg", "structlog", "asyncio"
     script = f"""

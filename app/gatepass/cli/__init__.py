@@ -38,6 +38,7 @@ app = typer.Typer(
     name="gatepass",
     help="Gatepass: a self-hosted auth server for mobile apps.",
     epilog=examples("gatepass dev", "gatepass teams create --name Acme --json"),
+    context_settings={"help_option_names": ["-h", "--help"]},
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,

@@ -21,7 +21,7 @@ RESTORE_EXAMPLES = examples("gatepass restore gatepass-2026-11-26.backup --check
 
 
 def backup(
-    path: Annotated[Path, typer.Argument(help="The file to write; it must not exist.")],
+    path: Annotated[Path, typer.Argument(help="The file to write; it must not exist.", metavar="FILE")],
     as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
@@ -39,7 +39,7 @@ def backup(
 
 
 def restore(
-    path: Annotated[Path, typer.Argument(help="The file that gatepass backup wrote.")],
+    path: Annotated[Path, typer.Argument(help="The file that gatepass backup wrote.", metavar="FILE")],
     check: Annotated[
         bool, typer.Option("--check", help="Read all of it, see that it fits this server, and change nothing.")
     ] = False,
