@@ -45,5 +45,6 @@ def init(as_json: AsJson = False) -> None:
         create_private(path, text)
     except FileExistsError:
         raise Failure(f"{path} exists, and stays as it is", "move it away first, or edit it") from None
-    next_step = "set GATEPASS_SMTP_URL in it, then: gatepass migrate up && gatepass serve"
+    decide = "GATEPASS_SMTP_URL, GATEPASS_MAIL_FROM and GATEPASS_PUBLIC_URL"
+    next_step = f"set {decide} in it, then: gatepass migrate up && gatepass serve"
     show(as_json, {"path": str(path), "next": next_step}, lambda: f"wrote {path} (0600)\nnext: {next_step}")
