@@ -174,6 +174,13 @@ def test_nothing_is_ever_overwritten(either_gatepass: Any, tmp_path: Path) -> No
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".night")] == []
 
 
+def test_a_directory_that_is_missing_is_named_as_it_was_written(gatepass: Any, tmp_path: Path) -> None:
+    said = gatepass("backup", str(tmp_path / "absent" / "night.backup"))
+
+    assert said.code == 1
+    assert f"there is no directory {tmp_path / 'absent'}\n" in said.err
+
+
 def test_what_is_no_backup_is_said_to_be_none(gatepass: Any, tmp_path: Path) -> None:
     other = tmp_path / "other.txt"
     other.write_text("nothing of the kind")

@@ -48,6 +48,14 @@ def test_names_that_are_taken_or_none_are_refused(gatepass: Any) -> None:
         assert said.code == 1, name
 
 
+def test_who_names_nobody_is_told_where_the_names_are(gatepass: Any) -> None:
+    said = gatepass("operators", "link", "nobody")
+
+    assert said.code == 1
+    assert "no such operator" in said.err
+    assert "gatepass operators list" in said.err
+
+
 def test_on_a_running_dev_server_the_link_opens(tmp_path: Path) -> None:
     with commands.dev(tmp_path) as server:
         made = commands.run("operators", "create", "ada", "--json", cwd=tmp_path)

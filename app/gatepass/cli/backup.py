@@ -33,6 +33,8 @@ def backup(
     from gatepass.cli.deployment import settings_of
 
     settings = settings_of(data_dir)
+    if not path.absolute().parent.is_dir():
+        raise Failure(f"there is no directory {path.parent}", "make it first, or name a file elsewhere")
     with _in_words():
         contents = backups.save(settings.database_url.get_secret_value(), path)
     _tell(as_json, path, contents, lambda: "written and read back")

@@ -20,6 +20,7 @@ WHERE_TO_LOOK = {
     "key": "gatepass keys list shows them",
     "user": "gatepass users list shows them; --team names another team",
     "session": "gatepass sessions list USER shows them",
+    "operator": "gatepass operators list shows them",
 }
 _OWN_WORDS = frozenset({"secret_key", "database_url", "public_url", "trusted_proxies"})
 """Settings whose own checks explain themselves without showing the value."""
