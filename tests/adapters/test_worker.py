@@ -11,6 +11,7 @@ from uuid import UUID
 
 import pytest
 from sqlalchemy import select, update
+from sqlalchemy.exc import IntegrityError
 from structlog.testing import capture_logs
 
 from gatepass.adapters import worker as working
@@ -185,6 +186,23 @@ async def test_a_running_worker_is_woken_by_the_request_that_queued_the_mail(
         await mailing.ask_for_code("ada@example.com")
         await asyncio.wait_for(office.receiving.wait(), working.IDLE)
         assert time.monotonic() - started < working.IDLE
+
+
+async def test_a_mail_that_could_not_be_written_down_gives_its_place_back(mailing: Server) -> None:
+    """Else every such mail takes one for ever, and with the last of them mail stops."""
+    delivered: list[outbox.Claimed] = []
+    mailing.runtime.handover.open(2, delivered.append)
+
+    async def twice(unit: Any) -> None:
+        mail = CodeMail("ada@example.com", "Acme", "123456", "t", unit.now, 10, "en")
+        written = outbox.write(unit, team_id=mailing.team.id, mail=mail, expires_at=unit.now + 1000, deliver=True)
+        await outbox.queue(unit, written)
+        await outbox.queue(unit, written)  # its id is taken
+
+    with pytest.raises(IntegrityError):
+        await mailing.runtime.transact(twice)
+    assert mailing.runtime.handover.places == 2
+    assert delivered == []
 
 
 async def test_a_slow_mail_holds_up_no_other(mailing: Server, office: PostOffice) -> None:

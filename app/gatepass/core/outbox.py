@@ -145,11 +145,11 @@ def write(moment: Moment, *, team_id: UUID, mail: Mail, expires_at: int, deliver
 async def queue(unit: Unit, written: Claimed) -> None:
     """Add a mail to the unit's transaction."""
     at_once = unit.handover.reserve() == 1
-    await unit.db.execute(_QUEUE, row_of(unit.secret, written, unit.now, at_once=at_once))
     if at_once:
-        unit.handed_over.append(written)
+        unit.handed_over.append(written)  # first, so that its place is free again where the row cannot be written
     else:
         unit.nudges_outbox = True
+    await unit.db.execute(_QUEUE, row_of(unit.secret, written, unit.now, at_once=at_once))
 
 
 _QUEUE = insert(outbox)
