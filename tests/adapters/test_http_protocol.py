@@ -91,6 +91,19 @@ async def test_an_answer_that_would_not_arrive_as_what_it_is_does_not_leave(
     assert b"cookie" not in answer
 
 
+@pytest.mark.parametrize("raises", [True, False], ids=["raises", "returns"])
+async def test_an_answer_that_stops_before_its_body_ends_as_a_mistake_of_ours(*, raises: bool) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"4")]})
+        if raises:
+            raise LookupError
+
+    async with serving(app) as port, asyncio.timeout(3):
+        answer = await said_to(port, GET)
+    assert answer.startswith(b"HTTP/1.1 500 ")
+    assert answer.count(b"HTTP/1.1") == 1
+
+
 async def test_a_connection_that_ends_with_its_answer_says_so() -> None:
     async with serving() as port:
         old = await said_to(port, GET.replace(b"1.1", b"1.0"))

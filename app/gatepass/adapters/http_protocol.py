@@ -255,12 +255,14 @@ class _Cycle(RequestResponseCycle):
     async def send(self, message: Any) -> None:
         if self.response_started:
             return await super().send(message)
-        if message["type"] == "http.response.start" and self._may_wait(message):
+        head, self._head = self._head, None
+        if message["type"] == "http.response.start":  # a second one is uvicorn's, for an answer that broke off
+            if not self._may_wait(message):
+                return await super().send(message)
             self._head = message
             return None
-        if self._head is None:
+        if head is None:
             return await super().send(message)
-        head, self._head = self._head, None
         if message["type"] == "http.response.body" and not message.get("more_body", False):
             return await self._say(head, message.get("body", b""))
         await super().send(head)
