@@ -247,6 +247,22 @@ async def test_where_nobody_can_say_whether_it_was_committed_nobody_is_sent_the_
             await guess(server, requested)
 
 
+async def test_connections_that_were_lost_while_nobody_used_them_cost_nobody_the_short_way(postgres_url: str) -> None:
+    async with serve(postgres_url) as server:
+        await asyncio.gather(*(asked(server, f"before{number}@example.com") for number in range(4)))
+        idle = server.runtime.hot._driver._idle  # type: ignore[attr-defined]
+        assert idle
+        killer = await asyncpg.connect(postgres_url)
+        await killer.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'gatepass hot'"
+        )
+        await killer.close()
+        async with asyncio.timeout(5):
+            while not all(connection.is_closed() for connection in idle):
+                await asyncio.sleep(0.01)
+        assert await guess(server, await asked(server, "ada@example.com")) is not None
+
+
 async def test_asking_and_guessing_are_two_round_trips_each(postgres_url: str) -> None:
     """And none of them through the pool."""
     async with serve(postgres_url) as server:

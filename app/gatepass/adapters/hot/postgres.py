@@ -81,7 +81,7 @@ class Postgres:
 
     async def _fetch(self, statement: str, *arguments: object) -> list[Any]:
         """One round trip on a connection of our own; one that fails is thrown away."""
-        connection = self._idle.pop() if self._idle else await self._connect()
+        connection = self._take_idle() or await self._connect()
         watch = self._server.watch(connection, ANSWER_LIMIT)
         try:
             rows: list[Any] = await connection.fetch(statement, *arguments)
@@ -92,6 +92,13 @@ class Postgres:
             watch.stop()
         self._idle.append(connection)
         return rows
+
+    def _take_idle(self) -> Connection | None:
+        """One that waits and was not lost meanwhile: what is sent on a lost one may cost its callers a 503."""
+        while self._idle:
+            if not (connection := self._idle.pop()).is_closed():
+                return connection
+        return None
 
     async def _connect(self) -> Connection:
         connection = await self._server.connect(
