@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import update
 
 from gatepass.adapters.clock import Clock, ManualClock, SystemClock
+from gatepass.adapters.hot.batches import Batches
 from gatepass.cli.checkup import content_checks, database_checks
 from gatepass.cli.checkup.database_checks import judge_skew, judge_volume
 from gatepass.cli.checkup.findings import Finding, State
@@ -125,7 +126,7 @@ async def test_too_few_connections_are_warned_of(postgres_url: str, monkeypatch:
 async def test_one_process_takes_no_more_connections_than_the_doctor_counts_with(postgres_url: str) -> None:
     async with runtime(postgres_url) as made:
         pool = made.database.engine.pool.size()  # type: ignore[attr-defined]
-        lanes = sum(batches._free_lanes for batches in (made.hot._rotations, made.hot._receipts, made.hot._looks))
+        lanes = sum(held._most_lanes for held in vars(made.hot).values() if isinstance(held, Batches))
         assert pool + lanes == database_checks.PER_PROCESS
 
 

@@ -33,7 +33,7 @@ from gatepass.core.sessions import Grant
 from gatepass.core.sign_in_tokens import Redemption, Vouching
 
 LANES = 2
-"""Statements of one kind under way at once (PostgreSQL); SQLite has one writer and one reader here."""
+"""Statements of one kind under way at once, where the first takes long (PostgreSQL); SQLite has one writer and reader."""
 
 
 class Hot:

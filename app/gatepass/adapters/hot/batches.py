@@ -17,6 +17,8 @@ log = structlog.get_logger("gatepass")
 
 MOST_AT_ONCE = 64
 """Requests in one statement."""
+PATIENCE = 0.005
+"""Seconds for a statement, in which whoever comes meanwhile waits for the next one; after that they go beside it."""
 FAILURES = (
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
@@ -36,6 +38,9 @@ class Batches(Generic[K, A, G]):
 
     Of several requests under one key in a batch the first is served; where the kind *shares*, its answer is everyone's. A
     batch that waits for rows is put in *order*, so that two batches never lock crosswise.
+
+    One statement at a time makes the largest batches, and they are what a request costs least in. Only behind one that
+    takes long, as for a row that someone else has locked, another of *lanes* opens.
     """
 
     def __init__(
@@ -49,8 +54,10 @@ class Batches(Generic[K, A, G]):
         self._serve = serve
         self._order = order
         self._shares = shares
-        self._free_lanes = lanes
+        self._most_lanes = lanes
+        self._late = 0
         self._lanes: set[asyncio.Task[None]] = set()
+        self._at_work = 0
         self._waiting: deque[tuple[K, A, asyncio.Future[G | None]]] = deque()
 
     async def put(self, key: K, ask: A) -> G | None:
@@ -60,20 +67,44 @@ class Batches(Generic[K, A, G]):
         """
         answer: asyncio.Future[G | None] = asyncio.get_running_loop().create_future()
         self._waiting.append((key, ask, answer))
-        if self._free_lanes:
-            self._free_lanes -= 1
+        self._open_lane()
+        return await answer
+
+    def _open_lane(self) -> None:
+        """For those who wait, unless they are soon taken along."""
+        if self._waiting and self._late == self._at_work < self._most_lanes:
+            self._at_work += 1
             lane = asyncio.create_task(self._drive())
             self._lanes.add(lane)
             lane.add_done_callback(self._lanes.discard)
-        return await answer
 
     async def _drive(self) -> None:
-        """Serve whoever waits, batch after batch, until nobody does."""
+        """Serve whoever waits, batch after batch, until nobody does or another lane took over."""
         try:
-            while self._waiting:
-                await self._serve_batch(self._take())
+            while self._waiting and self._at_work - self._late == 1:
+                batch = self._take()
+                if self._most_lanes == 1:
+                    await self._serve_batch(batch)
+                else:
+                    await self._serve_in_time(batch)
         finally:
-            self._free_lanes += 1
+            self._at_work -= 1
+
+    async def _serve_in_time(self, batch: dict[K, tuple[A, list[asyncio.Future[G | None]]]]) -> None:
+        late = False
+
+        def be_late() -> None:
+            nonlocal late
+            late = True
+            self._late += 1
+            self._open_lane()
+
+        watch = asyncio.get_running_loop().call_later(PATIENCE, be_late)
+        try:
+            await self._serve_batch(batch)
+        finally:
+            watch.cancel()
+            self._late -= late
 
     def _take(self) -> dict[K, tuple[A, list[asyncio.Future[G | None]]]]:
         """The next batch: one request per key."""

@@ -18,8 +18,8 @@ from gatepass.core.errors import Unavailable
 from gatepass.core.unit import Unit
 from gatepass.wiring import Runtime
 
-PER_PROCESS = 16
-"""Connections to PostgreSQL that one process may hold: ten in the pool, two lanes for each hot statement."""
+PER_PROCESS = 28
+"""Connections to PostgreSQL that one process may hold: ten in the pool, two for each of the nine hot statements."""
 SKEW, DANGEROUS_SKEW = 2_000, 30_000
 """ms between two clocks; the second is the window in which parallel refreshes are told from stolen tokens."""
 SCARCE, NEARLY_NONE = 1024**3, 100 * 1024**2
