@@ -80,6 +80,8 @@ FAST_LANE = {
 }
 """The routes that are served all day."""
 
+DOCUMENTS = frozenset({"/", "/docs", "/livez", "/openapi.json", "/readyz"})
+"""Beside everything under `/.well-known/`."""
 METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
 
 
@@ -136,6 +138,7 @@ def create_app(
     for kind in (Refusal, HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(kind, _spell)
     app.add_middleware(TokenByKey)
+    app.add_middleware(HeadOfDocument)
     app.add_middleware(EitherSlash)
     _describe(app)
     if worlds:
@@ -247,6 +250,24 @@ class EitherSlash:
             if raw.endswith(b"/"):
                 scope["path"], scope["raw_path"] = path[:-1], raw[:-1]
         await self.app(scope, receive, send)
+
+
+class HeadOfDocument:
+    """Answers HEAD as GET where that is a document, as whoever watches or caches one asks (RFC 9110 section 9.3.2); the
+    server drops the body. Elsewhere GET may have effects, so HEAD is refused.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] == "HEAD" and _is_document(scope["path"]):
+            scope = {**scope, "method": "GET"}
+        await self.app(scope, receive, send)
+
+
+def _is_document(path: str) -> bool:
+    return path in DOCUMENTS or path.startswith("/.well-known/")
 
 
 class TokenByKey:

@@ -12,7 +12,7 @@ import asyncio
 import hmac
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import lru_cache
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from typing import Annotated, TypeVar, cast
 from uuid import UUID
 
@@ -248,7 +248,8 @@ class Runtime:
 
     def caller(self, request: Request) -> Caller:
         """Who sent *request*: the socket's peer, or behind configured proxies the rightmost hop that is none of them."""
-        peer = request.client.host if request.client else ""
+        host = request.client.host if request.client else ""
+        peer = _address(host) or host
         if self._proxies and self.is_proxy(peer):
             for hop in reversed(",".join(sent(request, b"x-forwarded-for")).split(",")):
                 if (address := _address(hop.strip())) is None:
@@ -289,9 +290,10 @@ class Runtime:
 def _address(hop: str) -> str | None:
     """The address in *hop*, in the one spelling that budgets count under; None where it is none."""
     try:
-        return str(ip_address(hop))
+        address = ip_address(hop)
     except ValueError:
         return None
+    return str(address.ipv4_mapped or address) if isinstance(address, IPv6Address) else str(address)
 
 
 def _sdk(headers: Mapping[bytes, bytes]) -> str:

@@ -71,6 +71,33 @@ async def test_a_sender_is_the_rightmost_hop_that_is_no_proxy_of_ours(
         assert await ask(PROXY, "192.0.2.200") == 200
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "alike"),
+    [
+        ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", True),
+        ("2001:db8:1:2::1", "2001:db8:1:3::1", False),
+        ("::ffff:192.0.2.7", "192.0.2.7", True),
+        ("::ffff:192.0.2.7", "::ffff:192.0.2.8", False),
+    ],
+    ids=["of one /64", "of another", "one IPv4 address in two spellings", "two of them"],
+)
+async def test_who_has_many_ipv6_addresses_has_one_budget(
+    sqlite_url: str, first: str, second: str, alike: bool
+) -> None:
+    """A subscriber has 2^64 of them at least (RFC 6177): as many budgets would be no limit."""
+    async with serve(sqlite_url, trusted_proxies="10.0.0.0/8", limit_login_per_client="1/hour") as server:
+
+        async def ask(peer: str, forwarded: str) -> int:
+            transport = httpx.ASGITransport(server.app, client=(peer, 4711))
+            headers = {"x-api-key": server.development_key, "x-forwarded-for": forwarded}
+            async with httpx.AsyncClient(transport=transport, base_url="http://gatepass.test") as client:
+                return (await client.post(LOGIN, json={"email": "ada@example.com"}, headers=headers)).status_code
+
+        assert await ask(first, "") == 200
+        assert await ask(PROXY, second) == (429 if alike else 200)
+        assert await ask("::ffff:10.0.0.1", first) == 429
+
+
 @pytest.fixture(params=["json", "console"])
 def served(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[commands.Running, int, str]]:
     """`gatepass serve`, its port and the form of its log."""

@@ -47,7 +47,7 @@ known_clients = Table("known_clients", metadata, _KnownClientColumns)
 
 
 def _digest(moment: Moment, team_id: UUID, address: Address) -> bytes:
-    return moment.secret.mac("known-client", f"{team_id}|{address.identity}|{moment.caller.address}".encode())
+    return moment.secret.mac("known-client", f"{team_id}|{address.identity}|{moment.caller.network}".encode())
 
 
 def device_digest(moment: Moment, team_id: UUID, address: Address, device_id: str | None) -> bytes:
@@ -118,7 +118,7 @@ async def remember_operator(unit: Unit, name: str) -> None:
 
 
 def _operator_digest(unit: Unit, name: str) -> bytes:
-    return unit.secret.mac("known-client", f"operator|{name}|{unit.caller.address}".encode())
+    return unit.secret.mac("known-client", f"operator|{name}|{unit.caller.network}".encode())
 
 
 @cache

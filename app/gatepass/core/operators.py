@@ -365,9 +365,9 @@ async def _sign_in(unit: Unit, operator: Operator, value: str) -> None:
 
 async def _budgets(unit: Unit, name: str) -> tuple[Budget, Budget]:
     known = await known_clients.knows_operator(unit, name)
-    subject = f"{name}|{unit.caller.address if known else '*'}"
+    subject = f"{name}|{unit.caller.network if known else '*'}"
     return (
-        Budget("operator_sign_in_per_client", PER_CLIENT, unit.caller.address),
+        Budget("operator_sign_in_per_client", PER_CLIENT, unit.caller.network),
         Budget("operator_sign_in_per_operator", PER_OPERATOR, subject),
     )
 

@@ -183,7 +183,7 @@ def _budgets_for_code(moment: Moment, app: App, address: Address, *, known: bool
     """Those of contract elixir, section 7: a known client has its own, so a stranger delays only strangers."""
     rates = moment.policy.limits
     subject = _subject(moment, app, address, known=known)
-    client = f"{app.team.id}|{address.counted}|{moment.caller.address}"
+    client = f"{app.team.id}|{address.counted}|{moment.caller.network}"
     return (
         Budget("cooldown", rates.cooldown, subject),
         Budget("codes_per_address", rates.codes_per_address, subject),
@@ -192,7 +192,7 @@ def _budgets_for_code(moment: Moment, app: App, address: Address, *, known: bool
 
 
 def _subject(moment: Moment, app: App, address: Address, *, known: bool) -> str:
-    return f"{app.team.id}|{address.counted}|{moment.caller.address if known else '*'}"
+    return f"{app.team.id}|{address.counted}|{moment.caller.network if known else '*'}"
 
 
 def _review_code(moment: Moment, address: Address) -> str | None:
@@ -261,7 +261,7 @@ def budgets_for_guess(moment: Moment, app: App, address: Address, *, known: bool
 
 def _per_client(moment: Moment, app: App) -> Budget:
     rates = moment.policy.limits.wrong_codes_per_client
-    return Budget("wrong_codes_per_client", rates, f"{app.team.id}|{moment.caller.address}")
+    return Budget("wrong_codes_per_client", rates, f"{app.team.id}|{moment.caller.network}")
 
 
 async def _take_guess(unit: Unit, app: App, transaction_id: UUID, code: str) -> Row[str, bytes, int, int] | None:

@@ -164,7 +164,7 @@ async def _redeem(
     unit: Unit, app: App, presented: str, kinds: tuple[Kind, ...], refusal: type[ProofRefused], device: Device
 ) -> Grant:
     guessing = Budget(
-        "wrong_codes_per_client", unit.policy.limits.wrong_codes_per_client, f"{app.team.id}|{unit.caller.address}"
+        "wrong_codes_per_client", unit.policy.limits.wrong_codes_per_client, f"{app.team.id}|{unit.caller.network}"
     )
     await limits.spend(unit, guessing)
     digest = _digest(presented)

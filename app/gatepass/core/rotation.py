@@ -90,7 +90,7 @@ async def rotate(unit: Unit, presented: object, audience: Audience, *, proof: dp
         if presented:
             rates = unit.policy.limits.invalid_refresh_per_client
             await limits.spend(
-                unit, Budget("invalid_refresh_per_client", rates, f"{audience.team_id}|{unit.caller.address}")
+                unit, Budget("invalid_refresh_per_client", rates, f"{audience.team_id}|{unit.caller.network}")
             )
         raise
 

@@ -114,7 +114,7 @@ def redemption(
 
 def budget_of(policy: Policy, team_id: UUID, caller: Caller) -> Budget:
     """Exchanges are counted per team and client address; refreshes are not, for a valid one must never be throttled."""
-    return Budget("token_endpoint_per_client", policy.limits.token_endpoint_per_client, f"{team_id}|{caller.address}")
+    return Budget("token_endpoint_per_client", policy.limits.token_endpoint_per_client, f"{team_id}|{caller.network}")
 
 
 async def redeem(unit: Unit, token: SignInToken, *, jkt: str | None = None) -> Grant:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import date
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Network, ip_address
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
@@ -73,6 +75,22 @@ class Caller(NamedTuple):
     hung_up: Callable[[], Awaitable[bool]] = _still_there
     operator_id: UUID | None = None
     """The operator who is at work in the console."""
+
+    @property
+    def network(self) -> str:
+        """Whom limits count: the address, and of IPv6 its /64, for one household or phone has all of that (RFC 6177)."""
+        return _network_of(self.address)
+
+
+@lru_cache(maxsize=10_000)
+def _network_of(address: str) -> str:
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(parsed, IPv4Address):
+        return str(parsed)
+    return str(parsed.ipv4_mapped or IPv6Network((int(parsed) >> 64 << 64, 64)))
 
 
 @dataclass(slots=True)

@@ -126,3 +126,30 @@ async def test_outside_every_dialect_a_refusal_is_plain(
     answer = await sqlite_server.client.request(method, path, content=json.dumps({"canary": 1}))
     assert (answer.status_code, answer.json()) == (status, {"status": status, "title": title})
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/livez",
+        "/readyz",
+        "/docs",
+        "/openapi.json",
+        "/.well-known/jwks.json",
+        "/.well-known/oauth-authorization-server",
+        "/.well-known/revocations",
+    ],
+)
+async def test_who_asks_for_the_head_of_a_document_gets_it(server: Server, path: str) -> None:
+    whole, head = await server.client.get(path), await server.client.head(path)
+    assert head.status_code == whole.status_code
+    assert head.headers["content-type"] == whole.headers["content-type"]
+    assert head.headers.get("etag") == whole.headers.get("etag")
+
+
+@pytest.mark.parametrize(
+    "path", ["/sdk/v2/userinfo", "/sdk/auth/v2/account/reikey", "/v2/user/", "/metrics", "/console/"]
+)
+async def test_elsewhere_head_does_nothing(server: Server, path: str) -> None:
+    assert (await server.client.head(path)).status_code in (404, 405)

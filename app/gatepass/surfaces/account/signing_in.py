@@ -96,7 +96,7 @@ async def ask(request: Request, runtime: InRuntime, team: OfTeam) -> Response:
 
     async def work(unit: Unit) -> tuple[Address, otp.Requested]:
         rates = unit.policy.limits.login_per_client
-        await limits.spend(unit, Budget("login_per_client", rates, f"{team.id}|{unit.caller.address}"))
+        await limits.spend(unit, Budget("login_per_client", rates, f"{team.id}|{unit.caller.network}"))
         address = Address.parse(typed, dotless=unit.policy.dotless_domains)
         return address, await otp.request(unit, _app(team), address, locale=languages or "en")
 

@@ -123,7 +123,7 @@ async def _ask(unit: Unit, app: App, call: Call) -> otp.Requested:
 
 
 def _door(policy: Policy, app: App, caller: Caller) -> Budget:
-    return Budget("login_per_client", policy.limits.login_per_client, f"{app.team.id}|{caller.address}")
+    return Budget("login_per_client", policy.limits.login_per_client, f"{app.team.id}|{caller.network}")
 
 
 def _whom(call: Call, policy: Policy) -> tuple[Address, str]:
