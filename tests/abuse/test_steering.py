@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import httpx
 import pytest
 
 import commands
-from harness import ADMIN_TOKEN, LOGIN, NO_LIMITS, SECRET, serve
+from harness import ADMIN_TOKEN, LOGIN, NO_LIMITS, SECRET, Server, serve
 from postgres import free_port
 
 PROXY, STRANGER, PHONE = "10.0.0.1", "203.0.113.9", "198.51.100.7"
@@ -40,6 +41,14 @@ TARGETS = [
 ]
 
 
+async def asked(server: Server, peer: str, forwarded: str) -> int:
+    """The status of a request for a code from the socket *peer*."""
+    transport = httpx.ASGITransport(server.app, client=(peer, 4711))
+    headers = {"x-api-key": server.development_key, "x-forwarded-for": forwarded}
+    async with httpx.AsyncClient(transport=transport, base_url="http://gatepass.test") as client:
+        return (await client.post(LOGIN, json={"email": "ada@example.com"}, headers=headers)).status_code
+
+
 @pytest.mark.parametrize(
     ("peer", "forwarded", "sender"),
     [
@@ -58,12 +67,7 @@ async def test_a_sender_is_the_rightmost_hop_that_is_no_proxy_of_ours(
 ) -> None:
     """Who was counted as *sender* is put off the next time, by whichever way he comes; others are not."""
     async with serve(sqlite_url, trusted_proxies="10.0.0.0/8", limit_login_per_client="1/hour") as server:
-
-        async def ask(peer: str, forwarded: str) -> int:
-            transport = httpx.ASGITransport(server.app, client=(peer, 4711))
-            headers = {"x-api-key": server.development_key, "x-forwarded-for": forwarded}
-            async with httpx.AsyncClient(transport=transport, base_url="http://gatepass.test") as client:
-                return (await client.post(LOGIN, json={"email": "ada@example.com"}, headers=headers)).status_code
+        ask = partial(asked, server)
 
         assert await ask(peer, forwarded) == 200
         assert await ask(sender, "") == 429
@@ -86,12 +90,7 @@ async def test_who_has_many_ipv6_addresses_has_one_budget(
 ) -> None:
     """A subscriber has 2^64 of them at least (RFC 6177): as many budgets would be no limit."""
     async with serve(sqlite_url, trusted_proxies="10.0.0.0/8", limit_login_per_client="1/hour") as server:
-
-        async def ask(peer: str, forwarded: str) -> int:
-            transport = httpx.ASGITransport(server.app, client=(peer, 4711))
-            headers = {"x-api-key": server.development_key, "x-forwarded-for": forwarded}
-            async with httpx.AsyncClient(transport=transport, base_url="http://gatepass.test") as client:
-                return (await client.post(LOGIN, json={"email": "ada@example.com"}, headers=headers)).status_code
+        ask = partial(asked, server)
 
         assert await ask(first, "") == 200
         assert await ask(PROXY, second) == (429 if alike else 200)
