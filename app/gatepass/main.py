@@ -261,9 +261,12 @@ class HeadOfDocument:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["method"] == "HEAD" and _is_document(scope["path"]):
-            scope = {**scope, "method": "GET"}
-        await self.app(scope, receive, send)
+        if scope["type"] != "http" or scope["method"] != "HEAD" or not _is_document(scope["path"]):
+            return await self.app(scope, receive, send)
+        asked = {**scope, "method": "GET"}  # a copy: the server goes by its own
+        await self.app(asked, receive, send)
+        scope.update(asked, method="HEAD")  # the log wants to know the route
+        return None
 
 
 def _is_document(path: str) -> bool:

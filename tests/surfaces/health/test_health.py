@@ -16,6 +16,7 @@ from sqlalchemy import text
 
 from gatepass.adapters import migrations
 from gatepass.adapters.database import Database
+from gatepass.adapters.logs import AccessLog
 from gatepass.main import create_app
 from harness import LOGIN, Server, settings
 from postgres import Cluster, free_port
@@ -153,3 +154,11 @@ async def test_who_asks_for_the_head_of_a_document_gets_it(server: Server, path:
 )
 async def test_elsewhere_head_does_nothing(server: Server, path: str) -> None:
     assert (await server.client.head(path)).status_code in (404, 405)
+
+
+async def test_the_head_of_a_document_counts_under_its_route(server: Server) -> None:
+    answered: list[tuple[str, str | None, int]] = []
+    app = AccessLog(server.app, answered=lambda method, route, status, _: answered.append((method, route, status)))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gatepass.test") as client:
+        await client.head("/livez")
+    assert answered == [("HEAD", "/livez", 200)]
